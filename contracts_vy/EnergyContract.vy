@@ -1,0 +1,1179 @@
+# pragma version 0.4.3
+# pragma evm-version shanghai
+# pragma optimize gas
+"""
+@title EnergyContract
+@license MIT
+@author The energy-chain founders
+@notice The peer-to-peer energy market of one neighbourhood. Meters post requests
+        and releases; the matching loop pairs them first come, first served;
+        consumers look up their producer, draw the energy and confirm it.
+@custom:glossary
+  request       a producer's surplus on offer
+  release       a consumer's need
+  order         a request or a release
+  meter         a registered smart meter: an address and a meter number, 1..65535
+  aggregator    runs the matching
+  metering operator  registers meters; posts and confirms for them
+  period        a delivery period; orders belong to one and expire with it
+  match         (producer, consumer, energy), written by the matching loop
+  counter       index of the next order of a side to be written (tail) or to be
+                processed (head); slot = counter % capacity
+  energy        whole watt-hours (Wh)
+@custom:invariants
+  1. The rings are overwritten by counter, never deleted. A slot is overwritten
+     only once its order was matched or has expired.
+  2. Every lane from head to tail holds an order. Lanes of the tail's word from
+     the tail on are zero.
+  3. The energy matched of an order never exceeds the order, nor the energy
+     consumed of a match the match.
+"""
+
+import limits
+import packed_orders
+from interfaces import IEnergyContract
+
+
+implements: IEnergyContract
+
+
+# ------------------------------------------------------------------ constants
+
+CAPACITY: public(constant(uint256)) = limits.CAPACITY
+MATCH_CAPACITY: public(constant(uint256)) = limits.MATCH_CAPACITY
+MAX_BATCH: public(constant(uint256)) = limits.MAX_BATCH
+
+# Both capacities are powers of two: a counter's word in its ring is word & mask.
+RING_MASK: constant(uint256) = limits.WORDS - 1
+MATCH_RING_MASK: constant(uint256) = limits.MATCH_WORDS - 1
+
+# state
+#   255    254     224 223     192 191     160 159   128 127    96 95     64 63     32 31      0
+#  +------+-----------+-----------+-----------+---------+---------+---------+---------+---------+
+#  |paused|  period   | filled of | filled of |  match  | release | release | request | request |
+#  |      |           |  release  |  request  | counter |  tail   |  head   |  tail   |  head   |
+#  +------+-----------+-----------+-----------+---------+---------+---------+---------+---------+
+FIELD: constant(uint256) = 2**32 - 1
+REQUESTS: constant(uint256) = 0  # a side is named by where its head stands
+RELEASES: constant(uint256) = 64
+TAIL: constant(uint256) = 32  # above the head
+MATCHES_AT: constant(uint256) = 128
+REQUEST_FILLED_AT: constant(uint256) = 160
+RELEASE_FILLED_AT: constant(uint256) = 192
+PERIOD_AT: constant(uint256) = 224
+PAUSED: constant(uint256) = 1 << 255
+TAILS: constant(uint256) = FIELD << (REQUESTS + TAIL) | FIELD << (RELEASES + TAIL)
+KEPT_BY_MATCHING: constant(uint256) = PAUSED | (2**31 - 1) << PERIOD_AT | TAILS
+KEPT_BY_PERIOD: constant(uint256) = PAUSED | FIELD << MATCHES_AT | TAILS
+
+# registry
+#   255            192 191          176 175          160 159                                   0
+#  +------------------+----------------+----------------+---------------------------------------+
+#  |        0         | meters retired |  meters ever   |       metering operator's address     |
+#  +------------------+----------------+----------------+---------------------------------------+
+ADDRESS: constant(uint256) = 2**160 - 1
+METERS_AT: constant(uint256) = 160
+RETIRED_AT: constant(uint256) = 176
+
+# Added to the number of a meter that is retired.
+RETIRED: constant(uint256) = 1 << limits.METER_BITS
+
+# Seconds of a delivery period; 0 means that orders never expire.
+PERIOD_LENGTH: immutable(uint256)
+
+
+# ------------------------------------------------------------------ storage
+
+# Heads and tails of both queues, match counter, Wh filled of both head orders, period, pause.
+state: uint256
+# The metering operator's address, how many meters were ever registered, how many are retired.
+registry: uint256
+# Orders (Wh): the ring of requests in the lower half, the ring of releases in the upper.
+pending: uint256[2 * limits.WORDS]
+# Matches and the Wh of them not consumed yet: a ring.
+matches: uint256[limits.MATCH_WORDS]
+# Number of a meter, plus RETIRED once it is retired; 0 when it was never registered.
+numbers: HashMap[address, uint256]
+# Address of a meter number; kept for retired meters, so that their matches stay readable.
+addresses: address[limits.MAX_METERS + 1]
+# One bit a meter number: retired.
+retired: uint256[(limits.MAX_METERS + 1) // 256]
+# The account that appoints the other roles, pauses, and hands over in two steps.
+owner: public(address)
+# The account that may accept the ownership; zero when no hand-over is under way.
+pending_owner: public(address)
+# The account that may match a given amount of energy.
+aggregator: public(address)
+
+
+# ------------------------------------------------------------------ deployment
+
+@deploy
+def __init__(aggregator: address, metering_operator: address, period_length: uint256):
+    """
+    @notice Deploys a market owned by the deployer.
+    @param aggregator The account that may call `doMatching`.
+    @param metering_operator The account that registers meters and may post and confirm for them.
+    @param period_length Seconds of a delivery period, 60..31622400; 0 means that orders never expire.
+    """
+    if period_length != 0:
+        if period_length < limits.MIN_PERIOD_LENGTH or period_length > limits.MAX_PERIOD_LENGTH:
+            self._refuse("energy: period length is invalid")
+    PERIOD_LENGTH = period_length
+    self._set_owner(msg.sender)
+    self._set_aggregator(aggregator)
+    self._set_metering_operator(metering_operator)
+
+
+# ------------------------------------------------------------------ posting
+
+@external
+def incomingRequest(_address: address, _value: int256):
+    """
+    @notice Posts a request: surplus on offer in this period.
+    @param _address The meter. The sender is that meter or the metering operator.
+    @param _value Energy, 1..4294967295 Wh.
+    """
+    energy: uint256 = self._energy(_value)
+    counter: uint256 = self._append(REQUESTS, _address, packed_orders.REQUEST_METER_AT, energy)
+    log IEnergyContract.RequestPosted(meter=_address, counter=counter, energy=energy)
+
+
+@external
+def incomingRelease(_address: address, _value: int256):
+    """
+    @notice Posts a release: energy needed in this period.
+    @param _address The meter. The sender is that meter or the metering operator.
+    @param _value Energy, 1..4294967295 Wh.
+    """
+    energy: uint256 = self._energy(_value)
+    counter: uint256 = self._append(RELEASES, _address, packed_orders.RELEASE_METER_AT, energy)
+    log IEnergyContract.ReleasePosted(meter=_address, counter=counter, energy=energy)
+
+
+@external
+def post_requests(words: DynArray[uint256, limits.BATCH_WORDS]):
+    """
+    @notice Posts packed requests, four to a word. Metering operator only.
+    @param words Requests in the layout of `packed_orders`. Every word is full but the last, which
+           is filled from lane 0 on. One order that is not good refuses the batch.
+    """
+    first: uint256 = self._append_batch(
+        REQUESTS, words, packed_orders.REQUEST_METER_AT, packed_orders.CONSUMER
+    )
+    log IEnergyContract.RequestsPosted(first=first, words=words)
+
+
+@external
+def post_releases(words: DynArray[uint256, limits.BATCH_WORDS]):
+    """
+    @notice Posts packed releases, four to a word. Metering operator only.
+    @param words Releases in the layout of `packed_orders`. Every word is full but the last, which
+           is filled from lane 0 on. One order that is not good refuses the batch.
+    """
+    first: uint256 = self._append_batch(
+        RELEASES, words, packed_orders.RELEASE_METER_AT, packed_orders.PRODUCER
+    )
+    log IEnergyContract.ReleasesPosted(first=first, words=words)
+
+
+@pure
+@internal
+def _energy(amount: int256) -> uint256:
+    # As an unsigned number a negative amount is above every limit, and so is zero less one.
+    energy: uint256 = convert(convert(amount, bytes32), uint256)
+    if unsafe_sub(energy, 1) >= limits.MAX_ENERGY:
+        self._refuse("energy: value not 1..2**32-1 Wh")
+    return energy
+
+
+@internal
+def _append(side: uint256, meter: address, meter_at: uint256, energy: uint256) -> uint256:
+    # Writes one slot of the ring and the state; returns the order's counter.
+    if msg.sender != meter:
+        self._check_operator(self.registry)
+    order: uint256 = self._registered_number(meter) << meter_at | energy
+    state: uint256 = self._open_state()
+    tail: uint256 = state >> side >> TAIL & FIELD
+    self._check_room(state, side, unsafe_add(tail, 1))  # tail < 2**32
+    word: uint256 = tail >> 2 & RING_MASK | side << 2
+    lane: uint256 = tail & 3
+    if lane == 0:
+        self.pending[word] = order
+    else:
+        self.pending[word] |= order << (lane << 6)
+    self.state = unsafe_add(state, (1 << TAIL) << side)  # there is room: no carry into the next field
+    return tail
+
+
+@internal
+def _append_batch(
+    side: uint256,
+    words: DynArray[uint256, limits.BATCH_WORDS],
+    meter_at: uint256,
+    price: uint256,
+) -> uint256:
+    # Writes the words behind the tail, shifted to where the tail stands in its own word, so that
+    # batches of any size leave no gap. Returns the counter of the first order.
+    registry: uint256 = self.registry
+    self._check_operator(registry)
+    if len(words) == 0:
+        self._refuse("energy: batch is empty")
+    state: uint256 = self._open_state()
+    first: uint256 = state >> side >> TAIL & FIELD
+    full: uint256 = unsafe_sub(len(words), 1)  # len(words) >= 1
+    rest: uint256 = packed_orders._lanes(words[full])
+    count: uint256 = unsafe_add(full << 2, rest)  # <= 256
+    self._check_room(state, side, unsafe_add(first, count))
+    if registry >> RETIRED_AT != 0:
+        self._check_retired(words, meter_at)
+
+    ring: uint256 = side << 2
+    i: uint256 = first >> 2
+    left: uint256 = (first & 3) << 6
+    right: uint256 = unsafe_sub(256, left)  # left <= 192
+    carry: uint256 = 0
+    if left != 0:
+        carry = self.pending[i & RING_MASK | ring]
+
+    # Four lanes are checked at once. Adding the largest energy to an energy carries into the guard
+    # bit above it unless the energy is zero; so do meters; and a meter above the highest one
+    # borrows the guard. `good` counts the good orders of each lane, at most 64.
+    highest: uint256 = (
+        unsafe_mul(registry >> METERS_AT & limits.MAX_METERS, packed_orders.EACH_LANE << packed_orders.METERS_AT)
+        | packed_orders.GUARDS
+    )
+    to_meters: uint256 = unsafe_sub(meter_at, packed_orders.METERS_AT)
+    good: uint256 = 0
+    seen: uint256 = 0
+    # At most 64 turns. A turn writes one slot and reads none; `i` stays below 2**30.
+    for word: uint256 in words:
+        self.pending[i & RING_MASK | ring] = carry | word << left
+        carry = word >> right
+        i = unsafe_add(i, 1)
+        seen |= word
+        meters: uint256 = word >> to_meters & packed_orders.METERS
+        good = unsafe_add(
+            good,
+            unsafe_add(word & packed_orders.ENERGIES, packed_orders.ENERGIES)
+            & unsafe_add(meters, packed_orders.METERS)
+            & unsafe_sub(highest, meters)
+            & packed_orders.GUARDS,
+        )
+    if carry != 0:
+        self.pending[i & RING_MASK | ring] = carry
+    if good != unsafe_add(unsafe_mul(packed_orders.GUARDS, full), packed_orders._first_lanes(rest)):
+        self._refuse("energy: order lacks meter or Wh")
+    if seen & unsafe_mul(price, packed_orders.EACH_LANE) != 0:
+        self._refuse("energy: limit price is not zero")
+
+    self.state = unsafe_add(state, count << TAIL << side)  # there is room: no carry into the next field
+    return first
+
+
+@view
+@internal
+def _check_retired(words: DynArray[uint256, limits.BATCH_WORDS], meter_at: uint256):
+    # At most 256 turns, one slot read for each 256 neighbouring meter numbers.
+    for word: uint256 in words:
+        for lane: uint256 in range(4):
+            number: uint256 = word >> unsafe_add(lane << 6, meter_at) & limits.MAX_METERS
+            if self.retired[number >> 8] >> (number & 255) & 1 != 0:
+                self._refuse("energy: meter is retired")
+
+
+@pure
+@internal
+def _check_room(state: uint256, side: uint256, tail: uint256):
+    # A word is written whole, so the ring is free up to the first lane of the head's word.
+    if unsafe_sub(tail, state >> side & (FIELD - 3)) > limits.CAPACITY:  # head <= tail
+        if side == REQUESTS:
+            self._refuse("energy: ring of requests is full")
+        self._refuse("energy: ring of releases is full")
+    if tail > limits.MAX_COUNTER:
+        self._refuse("energy: counter is used up")
+
+
+@internal
+def _open_state() -> uint256:
+    # The state that a call which posts or matches starts from. The caller stores what becomes of it.
+    state: uint256 = self.state
+    period: uint256 = unsafe_div(block.timestamp, PERIOD_LENGTH)
+    if state >> PERIOD_AT == period:  # with the pause above the period: one comparison for what is rare
+        return state
+    if state >= PAUSED:
+        self._refuse("energy: market is paused")
+    log IEnergyContract.PeriodOpened(
+        period=period,
+        expired_requests=self._outstanding(state, REQUESTS),
+        expired_releases=self._outstanding(state, RELEASES),
+    )
+    return self._expired(state) | period << PERIOD_AT
+
+
+@view
+@internal
+def _period() -> uint256:
+    # Division by zero gives zero in the EVM: without a period length there is one period, 0. With
+    # one, at least 60 s, the number stays below 2**31 for 4,000 years.
+    return unsafe_div(block.timestamp, PERIOD_LENGTH)
+
+
+@pure
+@internal
+def _expired(state: uint256) -> uint256:
+    # Each head jumps to its tail: what was pending expires at once, nothing is deleted.
+    return state & KEPT_BY_PERIOD | (state & TAILS) >> TAIL
+
+
+@pure
+@internal
+def _outstanding(state: uint256, side: uint256) -> uint256:
+    return unsafe_sub(state >> side >> TAIL & FIELD, state >> side & FIELD)  # head <= tail
+
+
+# ------------------------------------------------------------------ matching
+
+@external
+def match_pending(max_matches: uint256) -> uint256:
+    """
+    @notice Matches the oldest requests with the oldest releases until one queue is empty. Anyone
+            may call it: first come, first served leaves the caller no choice, and every match uses
+            up an order, so that calling early, late or often gives the same pairs.
+    @param max_matches The most matches to write, 1..256.
+    @return How many matches were written; 0 when a queue is empty.
+    """
+    if max_matches == 0 or max_matches > limits.MAX_BATCH:
+        self._refuse("energy: max_matches not 1..256")
+    before: uint256 = self._open_state()
+    state: uint256 = self._match(before, max_matches)
+    self.state = state
+    return unsafe_sub(state >> MATCHES_AT & FIELD, before >> MATCHES_AT & FIELD)  # the counter only grows
+
+
+@external
+def doMatching(_value: int256):
+    """
+    @notice Matches from the heads of both queues until `_value` Wh are matched, which may leave
+            both head orders partly filled. Aggregator only.
+    @dev For the length of this call the queue of requests ends after `_value` Wh: the loop stays
+         free of a limit that only this call needs.
+    @param _value Energy, 1..4294967295 Wh. Refused unless all of it can be matched at once.
+    """
+    if msg.sender != self.aggregator:
+        self._refuse("energy: sender is not aggregator")
+    energy: uint256 = self._energy(_value)
+    before: uint256 = self._open_state()
+
+    # At most 256 turns, one slot read for each four requests.
+    tail: uint256 = before >> (REQUESTS + TAIL) & FIELD
+    end: uint256 = before >> REQUESTS & FIELD
+    wanted: uint256 = unsafe_add(energy, before >> REQUEST_FILLED_AT & FIELD)  # < 2**33
+    offered: uint256 = 0
+    order: uint256 = 0
+    for i: uint256 in range(limits.MAX_BATCH):
+        if end == tail or offered >= wanted:
+            break
+        order = self._order_at(REQUESTS, end) & limits.MAX_ENERGY
+        offered = unsafe_add(offered, order)  # < 2**40
+        end = unsafe_add(end, 1)  # end < tail
+    if offered < wanted:
+        self._refuse("energy: cannot match that much")
+    rest: uint256 = unsafe_sub(offered, wanted)  # what the last order offers beyond the limit; < order
+    filled: uint256 = unsafe_sub(order, rest)
+
+    last: uint256 = unsafe_sub(end, 1)  # at least one order was read
+    word: uint256 = last >> 2 & RING_MASK
+    at: uint256 = (last & 3) << 6
+    original: uint256 = self.pending[word]
+    # Without the rest, and without the orders behind.
+    self.pending[word] = (
+        unsafe_sub(original, rest << at) & (max_value(uint256) >> unsafe_sub(192, at))  # at <= 192
+    )
+    log IEnergyContract.MatchingLimited(energy=energy)
+    state: uint256 = self._match(
+        before & ~(FIELD << (REQUESTS + TAIL)) | end << (REQUESTS + TAIL), limits.MAX_BATCH
+    )
+    if state >> REQUESTS & FIELD != end:
+        self._refuse("energy: cannot match that much")
+    self.pending[word] = original
+
+    state = state & ~(FIELD << (REQUESTS + TAIL)) | tail << (REQUESTS + TAIL)
+    if rest != 0:
+        state = unsafe_sub(state, 1 << REQUESTS) | filled << REQUEST_FILLED_AT  # back to `last`, filled in part
+    self.state = state
+
+
+@internal
+def _match(state: uint256, max_matches: uint256) -> uint256:
+    # The matching loop. Writes the matches and their event; returns the state after them.
+    request_tail: uint256 = state >> (REQUESTS + TAIL) & FIELD
+    release_tail: uint256 = state >> (RELEASES + TAIL) & FIELD
+    request_head: uint256 = state >> REQUESTS & FIELD
+    release_head: uint256 = state >> RELEASES & FIELD
+    if request_head == request_tail or release_head == release_tail:
+        return state
+
+    # Requests and releases of the words at the heads, shifted so that the head orders are lowest;
+    # a lane is dequeued by shifting it out. Neither queue is empty, so no tail is zero.
+    request_word: uint256 = request_head >> 2
+    release_word: uint256 = release_head >> 2
+    last_request_word: uint256 = unsafe_sub(request_tail, 1) >> 2
+    last_release_word: uint256 = unsafe_sub(release_tail, 1) >> 2
+    requests: uint256 = self.pending[request_word & RING_MASK] >> ((request_head & 3) << 6)
+    releases: uint256 = self.pending[release_word & RING_MASK | limits.WORDS] >> ((release_head & 3) << 6)
+    # Wh left of the head orders. A head order is never filled whole.
+    offered: uint256 = unsafe_sub(requests & limits.MAX_ENERGY, state >> REQUEST_FILLED_AT & FIELD)
+    needed: uint256 = unsafe_sub(releases & limits.MAX_ENERGY, state >> RELEASE_FILLED_AT & FIELD)
+    # The word of matches being filled: what an earlier call left of it first.
+    first: uint256 = state >> MATCHES_AT & FIELD
+    match_word: uint256 = first >> 2
+    filling: uint256 = 0
+    if first & 3 != 0:
+        filling = self.matches[match_word & MATCH_RING_MASK] >> unsafe_sub(256, (first & 3) << 6)  # <= 192
+    words: DynArray[uint256, limits.BATCH_WORDS + 1] = []
+
+    # At most 256 turns. Four turns read two words of orders and write one of matches, nothing else:
+    # all counters stay in memory. No subtraction is of more than was just compared.
+    for i: uint256 in range(max_matches, bound=limits.MAX_BATCH):
+        if filling >= packed_orders.FULL_MATCH_WORD:
+            self.matches[match_word & MATCH_RING_MASK] = filling
+            words.append(filling)
+            match_word = unsafe_add(match_word, 1)
+            filling = 0
+        filling = filling << 64 | requests & packed_orders.PRODUCER | releases & packed_orders.CONSUMER
+        if offered == needed:
+            filling |= offered
+            requests = requests >> 64
+            releases = releases >> 64
+            offered = requests & limits.MAX_ENERGY
+            needed = releases & limits.MAX_ENERGY
+        elif offered < needed:
+            filling |= offered
+            needed = unsafe_sub(needed, offered)
+            requests = requests >> 64
+            offered = requests & limits.MAX_ENERGY
+        else:
+            filling |= needed
+            offered = unsafe_sub(offered, needed)
+            releases = releases >> 64
+            needed = releases & limits.MAX_ENERGY
+        if offered == 0:
+            if request_word == last_request_word:
+                break
+            request_word = unsafe_add(request_word, 1)
+            requests = self.pending[request_word & RING_MASK]
+            offered = requests & limits.MAX_ENERGY
+        if needed == 0:
+            if release_word == last_release_word:
+                break
+            release_word = unsafe_add(release_word, 1)
+            releases = self.pending[release_word & RING_MASK | limits.WORDS]
+            needed = releases & limits.MAX_ENERGY
+
+    lanes: uint256 = packed_orders._lanes(filling)
+    filling = filling << (unsafe_sub(4, lanes) << 6)  # lanes <= 4
+    self.matches[match_word & MATCH_RING_MASK] = filling
+    words.append(filling)
+    log IEnergyContract.Matched(first=first, words=words)
+
+    next: uint256 = unsafe_add(match_word << 2, lanes)
+    if next > limits.MAX_COUNTER:
+        self._refuse("energy: counter is used up")
+    # What is left of a word of orders tells where its head stands.
+    request_head = unsafe_sub(min(unsafe_add(request_word, 1) << 2, request_tail), packed_orders._lanes(requests))
+    release_head = unsafe_sub(min(unsafe_add(release_word, 1) << 2, release_tail), packed_orders._lanes(releases))
+    return (
+        state & KEPT_BY_MATCHING
+        | request_head
+        | release_head << RELEASES
+        | next << MATCHES_AT
+        | unsafe_sub(requests & limits.MAX_ENERGY, offered) << REQUEST_FILLED_AT
+        | unsafe_sub(releases & limits.MAX_ENERGY, needed) << RELEASE_FILLED_AT
+    )
+
+
+# ------------------------------------------------------------------ consuming
+
+@external
+def consume(_address: address, _value: int256):
+    """
+    @notice Confirms energy drawn from the consumer's latest match. Never paused.
+    @dev Looks the match up; `consume_match` is cheaper for who knows its index.
+    @param _address The consumer. The sender is that consumer or the metering operator.
+    @param _value Energy, 1 Wh to what is matched and not consumed yet.
+    """
+    found: uint256 = self._latest_match(self._number(_address), self._match_counter(), 0)
+    if found == 0:
+        self._refuse("energy: consumer has no match")
+    self._consume(unsafe_sub(found, 1), self._energy(_value))
+
+
+@external
+def consume_match(index: uint256, _value: int256):
+    """
+    @notice Confirms energy drawn from a match. Never paused.
+    @param index The match. The sender is its consumer or the metering operator.
+    @param _value Energy, 1 Wh to what is matched and not consumed yet.
+    """
+    self._check_kept(index, 1)
+    self._consume(index, self._energy(_value))
+
+
+@external
+def confirm_deliveries(first: uint256, words: DynArray[uint256, limits.BATCH_WORDS]):
+    """
+    @notice Confirms energy drawn from many matches. Metering operator only, never paused.
+    @param first The first match, a multiple of four.
+    @param words Energies in the layout of match words: lane 0, the highest, is of match `first`.
+           0 leaves a match as it is. One energy above what is left of its match refuses the batch.
+    """
+    self._check_operator(self.registry)
+    if len(words) == 0:
+        self._refuse("energy: batch is empty")
+    if first & 3 != 0:
+        self._refuse("energy: match not at word start")
+    self._check_kept(first, unsafe_sub(len(words) << 2, 3))  # len(words) >= 1
+    # Four energies are subtracted at once: one that is too large borrows the guard bit above it.
+    good: uint256 = packed_orders.GUARDS
+    seen: uint256 = 0
+    i: uint256 = first >> 2
+    # At most 64 turns, one slot read and written in each.
+    for word: uint256 in words:
+        matched: uint256 = self.matches[i & MATCH_RING_MASK]
+        good &= unsafe_sub(matched & packed_orders.ENERGIES | packed_orders.GUARDS, word)
+        seen |= word
+        self.matches[i & MATCH_RING_MASK] = unsafe_sub(matched, word)
+        i = unsafe_add(i, 1)
+    if seen & ~packed_orders.ENERGIES != 0:
+        self._refuse("energy: delivery is not energy")
+    if good != packed_orders.GUARDS:
+        self._refuse("energy: value above what is left")
+    log IEnergyContract.DeliveriesConfirmed(first=first, words=words)
+
+
+@internal
+def _consume(index: uint256, energy: uint256):
+    word: uint256 = self.matches[index >> 2 & MATCH_RING_MASK]
+    at: uint256 = packed_orders._match_shift(index)
+    if msg.sender != self.addresses[word >> at >> packed_orders.RELEASE_METER_AT & limits.MAX_METERS]:
+        self._check_operator(self.registry)
+    if energy > word >> at & limits.MAX_ENERGY:
+        self._refuse("energy: value above what is left")
+    self.matches[index >> 2 & MATCH_RING_MASK] = unsafe_sub(word, energy << at)  # compared above: no borrow
+    log IEnergyContract.DeliveryConfirmed(index=index, energy=energy)
+
+
+@view
+@internal
+def _check_kept(first: uint256, count: uint256):
+    counter: uint256 = self._match_counter()
+    if first >= counter or count > unsafe_sub(counter, first) or first < self._oldest_match(counter):
+        self._refuse("energy: match is not kept")
+
+
+@view
+@internal
+def _match_counter() -> uint256:
+    return self.state >> MATCHES_AT & FIELD
+
+
+@pure
+@internal
+def _oldest_match(counter: uint256) -> uint256:
+    # A word is overwritten whole: the ring keeps the words up to the one begun last.
+    begun: uint256 = unsafe_add(counter, 3) >> 2  # counter < 2**32
+    if begun <= limits.MATCH_WORDS:
+        return 0
+    return unsafe_sub(begun, limits.MATCH_WORDS) << 2
+
+
+@view
+@internal
+def _latest_match(consumer: uint256, before: uint256, since: uint256) -> uint256:
+    # Index plus one of the latest match of a consumer below `before`, 0 when none is kept.
+    if consumer == 0:
+        return 0
+    index: uint256 = before
+    oldest: uint256 = max(since, self._oldest_match(self._match_counter()))
+    word: uint256 = 0
+    # At most 2,048 turns, one slot read for each four.
+    for i: uint256 in range(limits.MATCH_CAPACITY):
+        if index <= oldest:
+            break
+        index = unsafe_sub(index, 1)  # index > oldest >= 0
+        if i == 0 or index & 3 == 3:
+            word = self.matches[index >> 2 & MATCH_RING_MASK] >> packed_orders._match_shift(index)
+        else:
+            word = word >> 64
+        if word >> packed_orders.RELEASE_METER_AT & limits.MAX_METERS == consumer:
+            return unsafe_add(index, 1)
+    return 0
+
+
+# ------------------------------------------------------------------ meters
+
+@external
+def register_meters(meters: DynArray[address, limits.MAX_BATCH]):
+    """
+    @notice Registers meters, each under the next free number; a retired one gets its number back.
+            Owner or metering operator.
+    @param meters Their addresses, at most 256.
+    """
+    self._check_registrar()
+    registry: uint256 = self.registry
+    count: uint256 = registry >> METERS_AT & limits.MAX_METERS
+    back: uint256 = registry >> RETIRED_AT
+    # At most 256 turns of two slots written.
+    for meter: address in meters:
+        self._check_address(meter)
+        number: uint256 = self.numbers[meter]
+        if number == 0:
+            if count == limits.MAX_METERS:
+                self._refuse("energy: meter numbers used up")
+            count = unsafe_add(count, 1)  # compared above
+            number = count
+            self.addresses[number] = meter
+        else:
+            if number < RETIRED:
+                self._refuse("energy: meter is registered")
+            number = unsafe_sub(number, RETIRED)
+            self._flip_retired(number)
+            back = unsafe_sub(back, 1)  # it was counted when it retired
+        self.numbers[meter] = number
+        log IEnergyContract.MeterRegistered(meter=meter, number=number)
+    self.registry = registry & ADDRESS | count << METERS_AT | back << RETIRED_AT
+
+
+@external
+def retire_meter(meter: address):
+    """
+    @notice Retires a meter: it posts no more. Its pending orders stay until matched or expired, its
+            matches can be consumed. Owner or metering operator.
+    @param meter The address of a registered meter.
+    """
+    self._check_registrar()
+    number: uint256 = self._registered_number(meter)
+    self.numbers[meter] = unsafe_add(number, RETIRED)
+    self._flip_retired(number)
+    self.registry = unsafe_add(self.registry, 1 << RETIRED_AT)  # at most 65,535 meters retire
+    log IEnergyContract.MeterRetired(meter=meter, number=number)
+
+
+@view
+@internal
+def _check_registrar():
+    if msg.sender != self.owner and msg.sender != self._metering_operator():
+        self._refuse("energy: sender may not register")
+
+
+@view
+@internal
+def _registered_number(meter: address) -> uint256:
+    number: uint256 = self.numbers[meter]
+    if unsafe_sub(number, 1) >= limits.MAX_METERS:  # one comparison for what is rare
+        if number == 0:
+            self._refuse("energy: meter is not registered")
+        self._refuse("energy: meter is retired")
+    return number
+
+
+@internal
+def _flip_retired(number: uint256):
+    self.retired[number >> 8] ^= 1 << (number & 255)
+
+
+@view
+@internal
+def _number(meter: address) -> uint256:
+    return self.numbers[meter] & limits.MAX_METERS
+
+
+@view
+@internal
+def _metering_operator() -> address:
+    return self._operator_in(self.registry)
+
+
+@pure
+@internal
+def _operator_in(registry: uint256) -> address:
+    return convert(convert(registry & ADDRESS, uint160), address)
+
+
+# ------------------------------------------------------------------ roles and pause
+
+@external
+def transfer_ownership(new_owner: address):
+    """
+    @notice Offers the ownership; it passes once the new owner accepts. Owner only.
+    @param new_owner The account to own the market; zero withdraws an offer.
+    """
+    self._check_owner()
+    self.pending_owner = new_owner
+    log IEnergyContract.OwnershipTransferStarted(previous_owner=self.owner, new_owner=new_owner)
+
+
+@external
+def accept_ownership():
+    """
+    @notice Takes the ownership that was offered to the sender.
+    """
+    if msg.sender != self.pending_owner:
+        self._refuse("energy: sender not pending owner")
+    self.pending_owner = empty(address)
+    self._set_owner(msg.sender)
+
+
+@internal
+def _set_owner(new_owner: address):
+    log IEnergyContract.OwnershipTransferred(previous_owner=self.owner, new_owner=new_owner)
+    self.owner = new_owner
+
+
+@external
+def set_aggregator(new_aggregator: address):
+    """
+    @notice Appoints the aggregator. Owner only.
+    @param new_aggregator The account that may call `doMatching` from now on.
+    """
+    self._check_owner()
+    self._set_aggregator(new_aggregator)
+
+
+@internal
+def _set_aggregator(new_aggregator: address):
+    self._check_address(new_aggregator)
+    log IEnergyContract.AggregatorChanged(previous_aggregator=self.aggregator, new_aggregator=new_aggregator)
+    self.aggregator = new_aggregator
+
+
+@external
+def set_metering_operator(new_operator: address):
+    """
+    @notice Appoints the metering operator. Owner only.
+    @param new_operator The account that may register meters, and post and confirm for them, from now on.
+    """
+    self._check_owner()
+    self._set_metering_operator(new_operator)
+
+
+@internal
+def _set_metering_operator(new_operator: address):
+    self._check_address(new_operator)
+    previous: address = self._metering_operator()
+    log IEnergyContract.MeteringOperatorChanged(previous_operator=previous, new_operator=new_operator)
+    self.registry = self.registry ^ convert(previous, uint256) ^ convert(new_operator, uint256)
+
+
+@external
+def pause():
+    """
+    @notice Stops posting and matching, never reading or consuming. Owner only.
+    """
+    self._check_owner()
+    if self.state >= PAUSED:
+        self._refuse("energy: market is paused")
+    self.state |= PAUSED
+    log IEnergyContract.Paused(account=msg.sender)
+
+
+@external
+def unpause():
+    """
+    @notice Lets posting and matching go on. Owner only.
+    """
+    self._check_owner()
+    if self.state < PAUSED:
+        self._refuse("energy: market is not paused")
+    self.state ^= PAUSED
+    log IEnergyContract.Unpaused(account=msg.sender)
+
+
+@view
+@internal
+def _check_owner():
+    if msg.sender != self.owner:
+        self._refuse("energy: sender is not the owner")
+
+
+@view
+@internal
+def _check_operator(registry: uint256):
+    if msg.sender != self._operator_in(registry):
+        self._refuse("energy: sender is not operator")
+
+
+@pure
+@internal
+def _check_address(account: address):
+    if account == empty(address):
+        self._refuse("energy: address is zero")
+
+
+@pure
+@internal
+def _refuse(reason: String[32]):
+    # One place for all reasons: half the code of an `assert` with a reason of its own.
+    raise reason
+
+
+# ------------------------------------------------------------------ views of orders
+
+@view
+@external
+def check_request_counter() -> uint256:
+    """
+    @notice Requests outstanding.
+    @return How many; 0 means none.
+    """
+    return self._outstanding(self._current_state(), REQUESTS)
+
+
+@view
+@external
+def check_release_counter() -> uint256:
+    """
+    @notice Releases outstanding.
+    @return How many; 0 means none.
+    """
+    return self._outstanding(self._current_state(), RELEASES)
+
+
+@view
+@external
+def get_request_value() -> int256:
+    """
+    @notice Energy left of the request next in line.
+    @return Wh; 0 when there is none.
+    """
+    return self._head_energy(REQUESTS, REQUEST_FILLED_AT)
+
+
+@view
+@external
+def get_release_value() -> int256:
+    """
+    @notice Energy left of the release next in line.
+    @return Wh; 0 when there is none.
+    """
+    return self._head_energy(RELEASES, RELEASE_FILLED_AT)
+
+
+@view
+@external
+def request(_address: address) -> uint256:
+    """
+    @notice Energy a meter offers and that is not matched yet.
+    @param _address The meter.
+    @return Wh over all its requests outstanding.
+    """
+    return self._energy_outstanding(REQUESTS, packed_orders.REQUEST_METER_AT, REQUEST_FILLED_AT, _address)
+
+
+@view
+@external
+def release(_address: address) -> uint256:
+    """
+    @notice Energy a meter needs and that is not matched yet.
+    @param _address The meter.
+    @return Wh over all its releases outstanding.
+    """
+    return self._energy_outstanding(RELEASES, packed_orders.RELEASE_METER_AT, RELEASE_FILLED_AT, _address)
+
+
+@view
+@external
+def pending_requests(index: uint256) -> IEnergyContract.PendingOrder:
+    """
+    @notice What a slot of the ring of requests holds, pending or not: slots are never deleted.
+    @param index The slot: counter % 1024.
+    @return Meter and Wh as posted; zeros when the slot was never written.
+    """
+    return self._slot(REQUESTS, packed_orders.REQUEST_METER_AT, index)
+
+
+@view
+@external
+def pending_release(index: uint256) -> IEnergyContract.PendingOrder:
+    """
+    @notice What a slot of the ring of releases holds, pending or not: slots are never deleted.
+    @param index The slot: counter % 1024.
+    @return Meter and Wh as posted; zeros when the slot was never written.
+    """
+    return self._slot(RELEASES, packed_orders.RELEASE_METER_AT, index)
+
+
+@view
+@external
+def request_counter() -> uint256:
+    """
+    @notice Counter of the next request to be posted.
+    @return Requests ever posted.
+    """
+    return self.state >> (REQUESTS + TAIL) & FIELD
+
+
+@view
+@external
+def release_counter() -> uint256:
+    """
+    @notice Counter of the next release to be posted.
+    @return Releases ever posted.
+    """
+    return self.state >> (RELEASES + TAIL) & FIELD
+
+
+@view
+@internal
+def _current_state() -> uint256:
+    # As `_open_state`, for views: what is pending of an earlier period no longer counts.
+    state: uint256 = self.state
+    if state >> PERIOD_AT & (2**31 - 1) == self._period():
+        return state
+    return self._expired(state)
+
+
+@view
+@internal
+def _order_at(side: uint256, counter: uint256) -> uint256:
+    return self.pending[counter >> 2 & RING_MASK | side << 2] >> ((counter & 3) << 6) & (2**limits.LANE_BITS - 1)
+
+
+@view
+@internal
+def _head_energy(side: uint256, filled_at: uint256) -> int256:
+    state: uint256 = self._current_state()
+    if self._outstanding(state, side) == 0:
+        return 0
+    energy: uint256 = self._order_at(side, state >> side & FIELD) & limits.MAX_ENERGY
+    return convert(energy - (state >> filled_at & FIELD), int256)
+
+
+@view
+@internal
+def _energy_outstanding(side: uint256, meter_at: uint256, filled_at: uint256, meter: address) -> uint256:
+    state: uint256 = self._current_state()
+    number: uint256 = self._number(meter)
+    counter: uint256 = state >> side & FIELD
+    filled: uint256 = state >> filled_at & FIELD
+    total: uint256 = 0
+    for i: uint256 in range(self._outstanding(state, side), bound=limits.CAPACITY):
+        order: uint256 = self._order_at(side, counter + i)
+        if order >> meter_at & limits.MAX_METERS == number:
+            total += (order & limits.MAX_ENERGY) - filled
+        filled = 0
+    return total
+
+
+@view
+@internal
+def _slot(side: uint256, meter_at: uint256, index: uint256) -> IEnergyContract.PendingOrder:
+    if index >= limits.CAPACITY:
+        return empty(IEnergyContract.PendingOrder)
+    order: uint256 = self._order_at(side, index)
+    return IEnergyContract.PendingOrder(
+        meter=self.addresses[order >> meter_at & limits.MAX_METERS],
+        energy=order & limits.MAX_ENERGY,
+    )
+
+
+# ------------------------------------------------------------------ views of matches
+
+@view
+@external
+def outgoingRelease(_address: address) -> address:
+    """
+    @notice Where a consumer's energy comes from.
+    @param _address The consumer.
+    @return The producer of its latest match; zero when none is kept.
+    """
+    return self._latest_match_of(_address).producer
+
+
+@view
+@external
+def get_mapping_data(_address: address) -> address:
+    """
+    @notice Where a consumer's energy comes from: the same as `outgoingRelease`.
+    @param _address The consumer.
+    @return The producer of its latest match; zero when none is kept.
+    """
+    return self._latest_match_of(_address).producer
+
+
+@view
+@external
+def get_matching_value(_address: address) -> int256:
+    """
+    @notice Energy of a consumer's latest match that is not consumed yet.
+    @param _address The consumer.
+    @return Wh; 0 when no match is kept.
+    """
+    return convert(self._latest_match_of(_address).energy, int256)
+
+
+@view
+@external
+def matching(_address: address) -> IEnergyContract.matched_entry:
+    """
+    @notice A consumer's latest match.
+    @param _address The consumer.
+    @return Its producer and the Wh not consumed yet; zeros when none is kept.
+    """
+    latest: IEnergyContract.Match = self._latest_match_of(_address)
+    return IEnergyContract.matched_entry(_address=latest.producer, _value=latest.energy)
+
+
+@view
+@external
+def match_counter() -> uint256:
+    """
+    @notice Index of the next match.
+    @return Matches ever written.
+    """
+    return self._match_counter()
+
+
+@view
+@external
+def match_at(index: uint256) -> IEnergyContract.Match:
+    """
+    @notice A match.
+    @param index Which, from 0 on.
+    @return The match with the Wh not consumed yet; zeros when it is not kept.
+    """
+    counter: uint256 = self._match_counter()
+    if index >= counter or index < self._oldest_match(counter):
+        return empty(IEnergyContract.Match)
+    return self._match_of(index)
+
+
+@view
+@external
+def matches_of(consumer: address, since: uint256 = 0) -> DynArray[IEnergyContract.Match, limits.MATCH_CAPACITY]:
+    """
+    @notice The matches of a consumer that are kept.
+    @param consumer The consumer.
+    @param since The oldest match to look at.
+    @return The matches with the Wh not consumed yet, latest first.
+    """
+    number: uint256 = self._number(consumer)
+    found: DynArray[IEnergyContract.Match, limits.MATCH_CAPACITY] = []
+    before: uint256 = self._match_counter()
+    for i: uint256 in range(limits.MATCH_CAPACITY):
+        before = self._latest_match(number, before, since)
+        if before == 0:
+            break
+        before = unsafe_sub(before, 1)  # not zero
+        found.append(self._match_of(before))
+    return found
+
+
+@view
+@internal
+def _match_of(index: uint256) -> IEnergyContract.Match:
+    lane: uint256 = self.matches[index >> 2 & MATCH_RING_MASK] >> packed_orders._match_shift(index)
+    return IEnergyContract.Match(
+        index=index,
+        producer=self.addresses[lane >> packed_orders.REQUEST_METER_AT & limits.MAX_METERS],
+        consumer=self.addresses[lane >> packed_orders.RELEASE_METER_AT & limits.MAX_METERS],
+        energy=lane & limits.MAX_ENERGY,
+    )
+
+
+@view
+@internal
+def _latest_match_of(consumer: address) -> IEnergyContract.Match:
+    found: uint256 = self._latest_match(self._number(consumer), self._match_counter(), 0)
+    if found == 0:
+        return empty(IEnergyContract.Match)
+    return self._match_of(unsafe_sub(found, 1))  # not zero
+
+
+# ------------------------------------------------------------------ views of meters, period and roles
+
+@view
+@external
+def meter_number(meter: address) -> uint256:
+    """
+    @notice Number of a meter, registered or retired.
+    @param meter Its address.
+    @return 1..65535; 0 when it was never registered.
+    """
+    return self._number(meter)
+
+
+@view
+@external
+def meter_address(number: uint256) -> address:
+    """
+    @notice Address of a meter, registered or retired.
+    @param number Its number.
+    @return The address; zero when the number is not taken.
+    """
+    if number > limits.MAX_METERS:
+        return empty(address)
+    return self.addresses[number]
+
+
+@view
+@external
+def is_registered(meter: address) -> bool:
+    """
+    @notice Whether a meter may trade.
+    @param meter Its address.
+    @return True when it is registered and not retired.
+    """
+    number: uint256 = self.numbers[meter]
+    return number != 0 and number < RETIRED
+
+
+@view
+@external
+def meter_count() -> uint256:
+    """
+    @notice Meters ever registered, retired ones included.
+    @return The highest meter number.
+    """
+    return self.registry >> METERS_AT & limits.MAX_METERS
+
+
+@view
+@external
+def period_length() -> uint256:
+    """
+    @notice Length of a delivery period.
+    @return Seconds; 0 when orders never expire.
+    """
+    return PERIOD_LENGTH
+
+
+@view
+@external
+def current_period() -> uint256:
+    """
+    @notice The delivery period of this block.
+    @return Unix time // period length; 0 when orders never expire.
+    """
+    return self._period()
+
+
+@view
+@external
+def paused() -> bool:
+    """
+    @notice Whether posting and matching are stopped.
+    @return True when they are.
+    """
+    return self.state >= PAUSED
+
+
+@view
+@external
+def metering_operator() -> address:
+    """
+    @notice The account that registers meters, and may post and confirm for them.
+    @return Its address.
+    """
+    return self._metering_operator()

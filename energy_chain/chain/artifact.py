@@ -1,0 +1,109 @@
+"""The compiled contract: compiled once, then read from a cache.
+
+The sources stand in `contracts_vy/` of a checkout and inside an installed
+wheel. The cache is keyed by what they say and by the compiler's version.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from energy_chain.errors import ChainError
+
+CONTRACT = "EnergyContract"
+_FORMATS = ("abi", "bytecode", "bytecode_runtime", "method_identifiers", "userdoc")
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """What the compiler makes of the contract.
+
+    Attributes:
+        abi: the JSON ABI.
+        bytecode: what a deployment sends, without the constructor's arguments.
+        runtime: the code at the address of a deployed contract, without its immutables.
+        method_identifiers: selector of each signature.
+        userdoc: the NatSpec notices.
+    """
+
+    abi: list[dict[str, Any]]
+    bytecode: str
+    runtime: str
+    method_identifiers: dict[str, str]
+    userdoc: dict[str, Any]
+
+
+def sources() -> Path:
+    """The folder of the contract's sources.
+
+    Raises:
+        ChainError: the installation is incomplete.
+    """
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "contracts_vy", package.parent / "contracts_vy"):
+        if (folder / f"{CONTRACT}.vy").is_file():
+            return folder
+    raise ChainError(f"{CONTRACT}.vy is missing from {package}: install the package again")
+
+
+@cache
+def load_artifact() -> Artifact:
+    """The compiled contract, from the cache where possible.
+
+    The cache is the user's cache folder, or the folder that the environment
+    variable ENERGY_CHAIN_CACHE names.
+    """
+    folder = sources()
+    digest = hashlib.sha256(version("vyper").encode())
+    for path in sorted((*folder.glob("*.vy"), *folder.glob("interfaces/*.vyi"))):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    cache_folder = Path(
+        os.environ.get("ENERGY_CHAIN_CACHE") or platformdirs.user_cache_dir("energy-chain")
+    )
+    cached = cache_folder / f"{CONTRACT}-{digest.hexdigest()[:16]}.json"
+    try:
+        output = json.loads(cached.read_text())
+    except (OSError, ValueError):
+        output = _compile(folder)
+        # A cache that cannot be written costs two seconds a run and nothing else.
+        with contextlib.suppress(OSError):
+            _write(cached, json.dumps(output))
+    return Artifact(
+        abi=output["abi"],
+        bytecode=output["bytecode"],
+        runtime=output["bytecode_runtime"],
+        method_identifiers=output["method_identifiers"],
+        userdoc=output["userdoc"],
+    )
+
+
+def _compile(folder: Path) -> dict[str, Any]:
+    from vyper.compiler import compile_from_file_input
+    from vyper.compiler.input_bundle import FilesystemInputBundle
+
+    bundle = FilesystemInputBundle([folder])
+    source = bundle.load_file(f"{CONTRACT}.vy")
+    output: dict[str, Any] = compile_from_file_input(
+        source, input_bundle=bundle, output_formats=_FORMATS
+    )
+    return output
+
+
+def _write(path: Path, text: str) -> None:
+    # Renamed into place, so that processes which compile at once never read half a file.
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    Path(name).replace(path)

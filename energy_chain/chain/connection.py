@@ -1,0 +1,128 @@
+"""One connection to one chain, and the check that it is the chain that was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import requests
+from web3 import HTTPProvider, Web3
+from web3.exceptions import Web3Exception
+from web3.providers import BaseProvider
+from web3.types import LogReceipt, RPCEndpoint, RPCResponse
+
+from energy_chain.chain.networks import DEVELOPMENT_CHAIN_IDS, EMBEDDED, Network
+from energy_chain.errors import ChainError, NodeUnreachable, WrongChain
+from energy_chain.market import Address
+
+LOG_CHUNK = 2_000
+"""Blocks asked for at a time: nodes refuse to answer for many more."""
+
+
+class _NodeProvider(HTTPProvider):
+    """HTTP without hidden retries, whose failures are errors of ours."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(
+            network.url,
+            request_kwargs={"timeout": network.call_timeout},
+            exception_retry_configuration=None,
+        )
+        self._name = network.name
+
+    def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        try:
+            return super().make_request(method, params)
+        except (requests.RequestException, ValueError) as error:
+            raise NodeUnreachable(
+                f"no usable answer to {method} from {self._name} ({type(error).__name__}): "
+                "check that a node runs there and speaks JSON-RPC"
+            ) from error
+
+
+class Connection:
+    """A chain that answers and has the chain id that it should have.
+
+    Attributes:
+        network: what was asked for.
+        w3: web3 on that chain.
+        chain_id: its chain id.
+    """
+
+    def __init__(self, network: Network, provider: BaseProvider) -> None:
+        """Connects.
+
+        Raises:
+            NodeUnreachable: nobody answers.
+            WrongChain: another chain answers.
+        """
+        self.network = network
+        self.w3 = Web3(provider)
+        try:
+            self.chain_id = self.w3.eth.chain_id
+        except Web3Exception as error:
+            raise NodeUnreachable(f"{network.name} does not tell its chain id: {error}") from error
+        if network.chain_id is not None and network.chain_id != self.chain_id:
+            raise WrongChain(
+                f"{network.name} serves chain {self.chain_id}, not {network.chain_id}: "
+                "check the URL and the chain id"
+            )
+
+    @classmethod
+    def open(
+        cls, network: Network, accounts: Sequence[Address] = (), genesis_time: int | None = None
+    ) -> Connection:
+        """Connects to a network; starts the embedded one.
+
+        Args:
+            network: which.
+            accounts: who owns ether on the embedded chain.
+            genesis_time: Unix time at which the embedded chain begins; now when None.
+
+        Raises:
+            NodeUnreachable, WrongChain: see `__init__`.
+        """
+        if network.name == EMBEDDED.name:
+            from energy_chain.chain.embedded import EmbeddedProvider
+
+            return cls(network, EmbeddedProvider(accounts, genesis_time))
+        return cls(network, _NodeProvider(network))
+
+    @property
+    def is_development(self) -> bool:
+        """Whether the chain id is one of development chains, where public keys may be used."""
+        return self.chain_id in DEVELOPMENT_CHAIN_IDS
+
+    def block_time(self) -> int:
+        """Unix time of the latest block."""
+        return int(self.w3.eth.get_block("latest")["timestamp"])
+
+    def block_gas_limit(self) -> int:
+        """Gas that a block holds."""
+        return int(self.w3.eth.get_block("latest")["gasLimit"])
+
+    def advance_time(self, seconds: int) -> None:
+        """Moves the clock of a development chain forward and mines a block.
+
+        Raises:
+            ChainError: the node cannot move its clock.
+        """
+        for method, params in (("evm_increaseTime", [seconds]), ("evm_mine", [])):
+            response = self.w3.provider.make_request(RPCEndpoint(method), params)
+            if "error" in response:
+                raise ChainError(
+                    f"{self.network.name} cannot move its clock ({method}): "
+                    "use a development node such as Ganache or anvil"
+                )
+
+    def logs(self, address: Address, first_block: int) -> Iterator[LogReceipt]:
+        """The logs of a contract from a block up to the latest, oldest first."""
+        latest = self.w3.eth.block_number
+        for start in range(first_block, latest + 1, LOG_CHUNK):
+            yield from self.w3.eth.get_logs(
+                {
+                    "address": Web3.to_checksum_address(address),
+                    "fromBlock": start,
+                    "toBlock": min(start + LOG_CHUNK - 1, latest),
+                }
+            )

@@ -1,0 +1,419 @@
+"""A market kept by `EnergyContract` on a chain. Implements `Ledger`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from hexbytes import HexBytes
+from web3 import Web3
+from web3.contract import Contract
+from web3.exceptions import Web3Exception
+from web3.types import EventData, LogReceipt
+
+from energy_chain import events
+from energy_chain.chain.artifact import load_artifact
+from energy_chain.chain.sender import TransactionSender, refusal
+from energy_chain.errors import InvalidInput, NotOurContract
+from energy_chain.events import Event, Receipt
+from energy_chain.market import (
+    MAX_BATCH,
+    ZERO_ADDRESS,
+    Address,
+    Match,
+    Meter,
+    Release,
+    Request,
+    check_batch,
+    check_count,
+    check_energy_type,
+)
+from energy_chain.packing import (
+    pack_energies,
+    pack_releases,
+    pack_requests,
+    unpack_energies,
+    unpack_fills,
+    unpack_releases,
+    unpack_requests,
+)
+
+# Gas to allow: the measured worst case, every slot written for the first time, and a third more.
+DEPLOY_GAS = 4_500_000
+CALL_GAS = 200_000
+LOOK_UP_GAS = 2_500_000  # `consume` may scan the whole ring of matches
+ORDER_GAS = 8_500
+MATCH_GAS = 10_000
+CONFIRMATION_GAS = 3_000
+METER_GAS = 65_000
+
+IMMUTABLES = 32
+"""Bytes behind the code of a deployed contract: its period length."""
+
+
+class ContractLedger:
+    """A market on a chain, acted on by one account. Implements `Ledger`."""
+
+    def __init__(
+        self, sender: TransactionSender, address: Address, account: Address, first_block: int = 0
+    ) -> None:
+        """The market at an address.
+
+        Args:
+            sender: holds the keys of the accounts that this ledger will act for.
+            address: of the contract.
+            account: the account to act for.
+            first_block: the block of the deployment, where its history begins.
+
+        Raises:
+            NotOurContract: there is no `EnergyContract` of this version at the address.
+        """
+        self._sender = sender
+        self._connection = sender.connection
+        self.address = parse_address(address)
+        self.first_block = first_block
+        self._account = parse_address(account)
+        artifact = load_artifact()
+        code = self._connection.w3.eth.get_code(Web3.to_checksum_address(self.address))
+        if code[:-IMMUTABLES] != HexBytes(artifact.runtime):
+            what = "another contract" if code else "no contract"
+            raise NotOurContract(
+                f"there is {what} at {self.address} on {self._connection.network.name}: "
+                "check the address and the network, or deploy"
+            )
+        self._contract: Contract = self._connection.w3.eth.contract(
+            address=Web3.to_checksum_address(self.address), abi=artifact.abi
+        )
+        self._events = {
+            bytes(HexBytes(event.topic)): event for event in self._contract.all_events()
+        }
+
+    @classmethod
+    def deploy(
+        cls,
+        sender: TransactionSender,
+        owner: Address,
+        aggregator: Address,
+        metering_operator: Address,
+        period_length: int,
+    ) -> ContractLedger:
+        """Deploys a market of its own and returns the owner's ledger of it.
+
+        Args:
+            sender: holds the owner's key.
+            owner: the deployer.
+            aggregator: may call `match_energy`.
+            metering_operator: registers meters, and may post and confirm for them.
+            period_length: seconds, 60..31,622,400; 0 means that orders never expire.
+
+        Raises:
+            InvalidPeriodLength, ZeroAddress: the constructor refuses.
+        """
+        w3, artifact = sender.connection.w3, load_artifact()
+        if type(period_length) is not int or period_length < 0:
+            raise InvalidInput(f"period length {period_length!r} is not a number of seconds")
+        constructor = w3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode).constructor(
+            parse_address(aggregator), parse_address(metering_operator), period_length
+        )
+        receipt = sender.send(
+            parse_address(owner), None, constructor.data_in_transaction, DEPLOY_GAS, "deploy"
+        )
+        address = receipt["contractAddress"]
+        if address is None:
+            raise NotOurContract("the deployment was mined without a contract: try again")
+        return cls(sender, address, owner, receipt["blockNumber"])
+
+    @property
+    def account(self) -> Address:
+        """The account that this ledger acts for."""
+        return self._account
+
+    def as_account(self, account: Address) -> ContractLedger:
+        """The same market, acted on by another account."""
+        other = object.__new__(ContractLedger)
+        other.__dict__.update(self.__dict__)
+        other._account = parse_address(account)
+        return other
+
+    def history(self) -> Iterator[Receipt]:
+        """What each transaction since the deployment made the contract log, oldest first.
+
+        Receipts are without their gas: logs do not tell it.
+        """
+        logs = self._connection.logs(self.address, self.first_block)
+        for (block, digest), group in groupby(
+            logs, key=lambda log: (log["blockNumber"], log["transactionHash"])
+        ):
+            yield Receipt(
+                self._decoded(list(group)),
+                timestamp=int(self._connection.w3.eth.get_block(block)["timestamp"]),
+                transaction=digest.to_0x_hex(),
+                block=block,
+            )
+
+    # posting
+
+    def post_request(self, meter: Address, energy: int) -> Receipt:
+        """As `Ledger.post_request`."""
+        check_energy_type(energy, f"post_request({meter}, {energy!r})")
+        return self._send("incomingRequest", parse_address(meter), energy)
+
+    def post_release(self, meter: Address, energy: int) -> Receipt:
+        """As `Ledger.post_release`."""
+        check_energy_type(energy, f"post_release({meter}, {energy!r})")
+        return self._send("incomingRelease", parse_address(meter), energy)
+
+    def post_requests(self, requests: Sequence[Request]) -> Receipt:
+        """As `Ledger.post_requests`."""
+        gas = CALL_GAS + ORDER_GAS * len(requests)
+        return self._send("post_requests", pack_requests(requests), gas=gas)
+
+    def post_releases(self, releases: Sequence[Release]) -> Receipt:
+        """As `Ledger.post_releases`."""
+        gas = CALL_GAS + ORDER_GAS * len(releases)
+        return self._send("post_releases", pack_releases(releases), gas=gas)
+
+    # matching
+
+    def match_pending(self, max_matches: int) -> Receipt:
+        """As `Ledger.match_pending`."""
+        check_count(max_matches, "max_matches")
+        gas = CALL_GAS + MATCH_GAS * min(max_matches, MAX_BATCH)
+        return self._send("match_pending", max_matches, gas=gas)
+
+    def match_energy(self, energy: int) -> Receipt:
+        """As `Ledger.match_energy`."""
+        check_energy_type(energy, f"match_energy({energy!r})")
+        return self._send("doMatching", energy, gas=CALL_GAS + MATCH_GAS * MAX_BATCH)
+
+    def max_matches(self) -> int:
+        """The most matches that one call can write here: 256, or what fits a block."""
+        room = self._connection.block_gas_limit() - CALL_GAS
+        return max(1, min(MAX_BATCH, room // MATCH_GAS))
+
+    # consuming
+
+    def consume(self, consumer: Address, energy: int) -> Receipt:
+        """As `Ledger.consume`."""
+        check_energy_type(energy, f"consume({consumer}, {energy!r})")
+        return self._send("consume", parse_address(consumer), energy, gas=LOOK_UP_GAS)
+
+    def consume_match(self, index: int, energy: int) -> Receipt:
+        """As `Ledger.consume_match`."""
+        check_energy_type(energy, f"consume_match({index!r}, {energy!r})")
+        return self._send("consume_match", check_count(index, "match"), energy)
+
+    def confirm_deliveries(self, first: int, energies: Sequence[int]) -> Receipt:
+        """As `Ledger.confirm_deliveries`."""
+        words = pack_energies(energies)
+        gas = CALL_GAS + CONFIRMATION_GAS * len(energies)
+        return self._send("confirm_deliveries", check_count(first, "first match"), words, gas=gas)
+
+    # meters and roles
+
+    def register_meters(self, meters: Sequence[Address]) -> Receipt:
+        """As `Ledger.register_meters`."""
+        check_batch(meters)
+        gas = CALL_GAS + METER_GAS * len(meters)
+        return self._send("register_meters", [parse_address(meter) for meter in meters], gas=gas)
+
+    def retire_meter(self, meter: Address) -> Receipt:
+        """As `Ledger.retire_meter`."""
+        return self._send("retire_meter", parse_address(meter))
+
+    def transfer_ownership(self, new_owner: Address) -> Receipt:
+        """As `Ledger.transfer_ownership`."""
+        return self._send("transfer_ownership", parse_address(new_owner))
+
+    def accept_ownership(self) -> Receipt:
+        """As `Ledger.accept_ownership`."""
+        return self._send("accept_ownership")
+
+    def set_aggregator(self, new_aggregator: Address) -> Receipt:
+        """As `Ledger.set_aggregator`."""
+        return self._send("set_aggregator", parse_address(new_aggregator))
+
+    def set_metering_operator(self, new_operator: Address) -> Receipt:
+        """As `Ledger.set_metering_operator`."""
+        return self._send("set_metering_operator", parse_address(new_operator))
+
+    def pause(self) -> Receipt:
+        """As `Ledger.pause`."""
+        return self._send("pause")
+
+    def unpause(self) -> Receipt:
+        """As `Ledger.unpause`."""
+        return self._send("unpause")
+
+    # reading orders
+
+    def requests_outstanding(self) -> int:
+        """As `Ledger.requests_outstanding`."""
+        return int(self._call("check_request_counter"))
+
+    def releases_outstanding(self) -> int:
+        """As `Ledger.releases_outstanding`."""
+        return int(self._call("check_release_counter"))
+
+    def next_request_energy(self) -> int:
+        """As `Ledger.next_request_energy`."""
+        return int(self._call("get_request_value"))
+
+    def next_release_energy(self) -> int:
+        """As `Ledger.next_release_energy`."""
+        return int(self._call("get_release_value"))
+
+    def request_energy(self, meter: Address) -> int:
+        """As `Ledger.request_energy`."""
+        return int(self._call("request", parse_address(meter)))
+
+    def release_energy(self, meter: Address) -> int:
+        """As `Ledger.release_energy`."""
+        return int(self._call("release", parse_address(meter)))
+
+    def request_slot(self, slot: int) -> tuple[Address, int]:
+        """As `Ledger.request_slot`."""
+        meter, energy = self._call("pending_requests", check_count(slot, "slot"))
+        return meter, energy
+
+    def release_slot(self, slot: int) -> tuple[Address, int]:
+        """As `Ledger.release_slot`."""
+        meter, energy = self._call("pending_release", check_count(slot, "slot"))
+        return meter, energy
+
+    def request_counter(self) -> int:
+        """As `Ledger.request_counter`."""
+        return int(self._call("request_counter"))
+
+    def release_counter(self) -> int:
+        """As `Ledger.release_counter`."""
+        return int(self._call("release_counter"))
+
+    # reading matches
+
+    def match_counter(self) -> int:
+        """As `Ledger.match_counter`."""
+        return int(self._call("match_counter"))
+
+    def match_at(self, index: int) -> Match | None:
+        """As `Ledger.match_at`."""
+        match = Match(*self._call("match_at", check_count(index, "match")))
+        return None if match.producer == ZERO_ADDRESS else match
+
+    def matches_of(self, consumer: Address, since: int = 0) -> list[Match]:
+        """As `Ledger.matches_of`."""
+        found = self._call(
+            "matches_of(address,uint256)", parse_address(consumer), check_count(since, "match")
+        )
+        return [Match(*match) for match in found]
+
+    def latest_match(self, consumer: Address) -> tuple[Address, int] | None:
+        """As `Ledger.latest_match`."""
+        producer, energy = self._call("matching", parse_address(consumer))
+        return None if producer == ZERO_ADDRESS else (producer, energy)
+
+    # reading meters, period and roles
+
+    def meter(self, address: Address) -> Meter | None:
+        """As `Ledger.meter`."""
+        meter = parse_address(address)
+        number = int(self._call("meter_number", meter))
+        return Meter(number, meter, not self._call("is_registered", meter)) if number else None
+
+    def meter_address(self, number: int) -> Address | None:
+        """As `Ledger.meter_address`."""
+        address: Address = self._call("meter_address", check_count(number, "meter number"))
+        return None if address == ZERO_ADDRESS else address
+
+    def meter_count(self) -> int:
+        """As `Ledger.meter_count`."""
+        return int(self._call("meter_count"))
+
+    def period_length(self) -> int:
+        """As `Ledger.period_length`."""
+        return int(self._call("period_length"))
+
+    def current_period(self) -> int:
+        """As `Ledger.current_period`."""
+        return int(self._call("current_period"))
+
+    def paused(self) -> bool:
+        """As `Ledger.paused`."""
+        return bool(self._call("paused"))
+
+    def owner(self) -> Address:
+        """As `Ledger.owner`."""
+        return str(self._call("owner"))
+
+    def pending_owner(self) -> Address:
+        """As `Ledger.pending_owner`."""
+        return str(self._call("pending_owner"))
+
+    def aggregator(self) -> Address:
+        """As `Ledger.aggregator`."""
+        return str(self._call("aggregator"))
+
+    def metering_operator(self) -> Address:
+        """As `Ledger.metering_operator`."""
+        return str(self._call("metering_operator"))
+
+    # calls and events
+
+    def _call(self, function: str, *arguments: Any) -> Any:
+        try:
+            return self._contract.functions[function](*arguments).call()
+        except Web3Exception as error:
+            raise refusal(error, function) from error
+
+    def _send(self, function: str, *arguments: Any, gas: int = CALL_GAS) -> Receipt:
+        receipt = self._sender.send(
+            self._account,
+            self.address,
+            self._contract.encode_abi(function, arguments),
+            gas,
+            f"{function}({', '.join(_shown(argument) for argument in arguments)})",
+        )
+        return Receipt(
+            self._decoded(receipt["logs"]),
+            gas_used=receipt["gasUsed"],
+            transaction=receipt["transactionHash"].to_0x_hex(),
+            block=receipt["blockNumber"],
+        )
+
+    def _decoded(self, logs: Sequence[LogReceipt]) -> tuple[Event, ...]:
+        return tuple(
+            decoded(self._events[bytes(log["topics"][0])].process_log(log)) for log in logs
+        )
+
+
+def decoded(log: EventData) -> Event:
+    """The event of a log of the contract, with packed words unpacked."""
+    fields = dict(log["args"])
+    match log["event"]:
+        case "RequestsPosted":
+            return events.RequestsPosted(fields["first"], unpack_requests(fields["words"]))
+        case "ReleasesPosted":
+            return events.ReleasesPosted(fields["first"], unpack_releases(fields["words"]))
+        case "Matched":
+            return events.Matched(fields["first"], unpack_fills(fields["first"], fields["words"]))
+        case "DeliveriesConfirmed":
+            return events.DeliveriesConfirmed(fields["first"], unpack_energies(fields["words"]))
+        case name:
+            event: Event = getattr(events, name)(**fields)
+            return event
+
+
+def parse_address(text: str) -> Address:
+    """An address with its checksum (ERC-55).
+
+    Raises:
+        InvalidInput: it is none, or its checksum is wrong.
+    """
+    if not isinstance(text, str) or not Web3.is_address(text) or not text.startswith("0x"):
+        raise InvalidInput(f"{text!r} is not an address: give 0x and 40 hexadecimal digits")
+    return str(Web3.to_checksum_address(text))
+
+
+def _shown(argument: Any) -> str:
+    return f"{len(argument)} items" if isinstance(argument, list) else str(argument)

@@ -1,0 +1,145 @@
+"""Transactions: signed here, sent, waited for, and their refusals translated.
+
+Gas and fees are always explicit. A refusal of the contract becomes the
+`MarketRefusal` of its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from eth_abi import decode
+from eth_abi.exceptions import DecodingError
+from eth_account.signers.local import LocalAccount
+from hexbytes import HexBytes
+from web3.exceptions import ContractLogicError, TimeExhausted, Web3Exception
+from web3.types import TxParams, TxReceipt
+
+from energy_chain.chain.connection import Connection
+from energy_chain.errors import (
+    REFUSALS,
+    ChainError,
+    InvalidInput,
+    MarketRefusal,
+    ReceiptTimeout,
+    TransactionFailed,
+)
+from energy_chain.market import Address
+
+TIP = 10**9
+"""Wei a unit of gas offered to whoever builds the block."""
+ERROR_STRING = HexBytes("0x08c379a0")
+"""Selector of Error(string), in which Solidity and Vyper revert with a reason."""
+
+
+class TransactionSender:
+    """Sends transactions of the accounts whose keys it holds.
+
+    Nonces are counted here, from what the chain says first, so that calls in
+    quick succession do not meet. One process uses one sender for an account.
+    """
+
+    def __init__(self, connection: Connection, accounts: Iterable[LocalAccount]) -> None:
+        self.connection = connection
+        self._accounts = {str(account.address): account for account in accounts}
+        self._nonces: dict[Address, int] = {}
+
+    def __repr__(self) -> str:
+        count, name = len(self._accounts), self.connection.network.name
+        return f"<TransactionSender of {count} accounts on {name}>"
+
+    def send(
+        self, sender: Address, to: Address | None, data: str, gas: int, call: str, value: int = 0
+    ) -> TxReceipt:
+        """Sends one transaction and waits until it is mined.
+
+        Args:
+            sender: whose key signs.
+            to: the contract; None deploys.
+            data: the call, or the code to deploy, in hexadecimal.
+            gas: the most it may use.
+            call: what people call it, for errors.
+            value: wei to move.
+
+        Raises:
+            InvalidInput: there is no key for `sender`.
+            MarketRefusal: the contract refused it.
+            TransactionFailed: the node refused it, or it had no effect.
+            ReceiptTimeout: it was not mined in time; it may be mined later.
+            NodeUnreachable: nobody answers.
+        """
+        account = self._accounts.get(sender)
+        if account is None:
+            raise InvalidInput(f"there is no key for {sender}: give the account that sends {call}")
+        transaction: TxParams = {"from": sender, "data": data, "gas": gas, "value": value}  # type: ignore[typeddict-item]
+        if to is not None:
+            transaction["to"] = to
+        if self.connection.network.simulate:
+            self._simulate(transaction, call)
+        receipt = self._send_and_wait(account, transaction, call)
+        if receipt["status"] != 1:
+            self._simulate(transaction, call)
+            raise TransactionFailed(
+                f"{call} was mined without effect, using {receipt['gasUsed']} of {gas} gas: "
+                "try again, and report it if it happens twice"
+            )
+        return receipt
+
+    def _send_and_wait(self, account: LocalAccount, transaction: TxParams, call: str) -> TxReceipt:
+        w3, network = self.connection.w3, self.connection.network
+        sender = account.address
+        if sender not in self._nonces:
+            self._nonces[sender] = w3.eth.get_transaction_count(sender, "pending")
+        fields: dict[str, Any] = {
+            key: field for key, field in transaction.items() if key != "from"
+        } | {"nonce": self._nonces[sender], "chainId": self.connection.chain_id, **self._fees()}
+        signed = account.sign_transaction(fields)
+        try:
+            digest = w3.eth.send_raw_transaction(signed.raw_transaction)
+            self._nonces[sender] += 1
+            return w3.eth.wait_for_transaction_receipt(
+                digest, timeout=network.receipt_timeout, poll_latency=0.05
+            )
+        except TimeExhausted as error:
+            raise ReceiptTimeout(
+                f"{call} was not mined within {network.receipt_timeout:g} s: it may be mined "
+                f"later; look for transaction {signed.hash.to_0x_hex()} before sending it again"
+            ) from error
+        except ChainError:
+            # Whether it arrived is not known: ask the chain again before the next one.
+            self._nonces.pop(sender, None)
+            raise
+        except (Web3Exception, ValueError) as error:
+            self._nonces.pop(sender, None)
+            raise refusal(error, call) from error
+
+    def _fees(self) -> dict[str, int]:
+        base_fee = self.connection.w3.eth.get_block("latest").get("baseFeePerGas")
+        if base_fee is None:
+            return {"gasPrice": self.connection.w3.eth.gas_price}
+        return {"maxFeePerGas": 2 * base_fee + TIP, "maxPriorityFeePerGas": TIP}
+
+    def _simulate(self, transaction: TxParams, call: str) -> None:
+        try:
+            self.connection.w3.eth.call(transaction, "latest")
+        except (Web3Exception, ValueError) as error:
+            raise refusal(error, call) from error
+
+
+def refusal(error: Exception, call: str) -> MarketRefusal | TransactionFailed:
+    """The error of ours that says why the node or the contract refused a call."""
+    data = getattr(error, "data", None)
+    if isinstance(error, ContractLogicError) and isinstance(data, str) and data.startswith("0x"):
+        raw = HexBytes(data)
+        if raw[:4] == ERROR_STRING:
+            try:
+                (reason,) = decode(["string"], raw[4:])
+            except DecodingError:
+                reason = ""
+            if reason in REFUSALS:
+                return REFUSALS[reason](call)
+    for reason, kind in REFUSALS.items():
+        if reason in str(error):
+            return kind(call)
+    return TransactionFailed(f"the node refused {call}: {error}")
