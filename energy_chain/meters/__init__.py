@@ -1,0 +1,38 @@
+"""Meter readings: where they come from, and the orders that they give.
+
+Energies are in Wh throughout, times are aware, and nothing is ever guessed:
+readings that are missing, doubled or unreadable are refused with their lines.
+
+    read_csv        measured readings from a CSV file
+    generate        readings of a simple made-up neighbourhood
+    net_positions   the whole-Wh orders that readings give, period by period
+"""
+
+from __future__ import annotations
+
+from energy_chain.meters.csv_reader import Columns, read_csv
+from energy_chain.meters.generator import generate
+from energy_chain.meters.orders import Netting, PeriodPositions, net_positions
+from energy_chain.meters.readings import (
+    MAX_ENERGY_WH,
+    DayRange,
+    Problem,
+    Reading,
+    Readings,
+    ReadingsError,
+)
+
+__all__ = [
+    "MAX_ENERGY_WH",
+    "Columns",
+    "DayRange",
+    "Netting",
+    "PeriodPositions",
+    "Problem",
+    "Reading",
+    "Readings",
+    "ReadingsError",
+    "generate",
+    "net_positions",
+    "read_csv",
+]

@@ -1,0 +1,141 @@
+"""What a set of meter readings is, and how it is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+
+from energy_chain.errors import InvalidInput
+
+MAX_ENERGY_WH = 4_294_967_295
+"""The most consumption or production, in Wh, that one reading may state."""
+
+# The default context would round to 28 digits without a word.
+EXACT = Context(prec=200, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
+
+DAY = timedelta(days=1)
+MIN_PERIOD = timedelta(seconds=60)
+
+_SHOWN_PROBLEMS = 10
+_REMEDY = "correct or remove these lines; readings are never guessed"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one meter measured over the one period that begins at `start`.
+
+    `consumption` and `production` are exact, in Wh, and not negative.
+
+    `start` is aware. The readers and the generator of this package give it the
+    UTC offset of its local time as a fixed offset, because two datetimes that
+    share a ZoneInfo are compared by the clock on the wall: the two 01:30 of the
+    night on which daylight saving ends would be equal.
+    """
+
+    meter: str
+    start: datetime
+    consumption: Decimal
+    production: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """A complete set of readings: one for each meter and each period.
+
+    `meters` is in order of first appearance; `readings` is sorted by the
+    instant of the start, then by the order of `meters`.
+    """
+
+    period: timedelta
+    meters: tuple[str, ...]
+    readings: tuple[Reading, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DayRange:
+    """`days` calendar days of local time, of which `first` is the first.
+
+    Raises InvalidInput when `days` is less than 1 or the calendar ends sooner.
+    """
+
+    first: date
+    days: int = 1
+
+    def __post_init__(self) -> None:
+        if self.days < 1:
+            raise InvalidInput(f"days is {self.days}; give 1 or more")
+        if self.days > (date.max - self.first).days:
+            raise InvalidInput(
+                f"{self.days} days from {self.first} go beyond {date.max}; give fewer days"
+            )
+
+    @property
+    def last(self) -> date:
+        """The last day of the range."""
+        return self.first + (self.days - 1) * DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One reason why readings are refused. `line` is None when no line is to blame."""
+
+    line: int | None
+    message: str
+
+    def __str__(self) -> str:
+        return self.message if self.line is None else f"line {self.line}: {self.message}"
+
+
+class ReadingsError(InvalidInput):
+    """Readings that cannot be used.
+
+    `problems` has all of the reasons; the message shows the first ten of them.
+    """
+
+    def __init__(
+        self, problems: Iterable[Problem], source: str = "readings", remedy: str = _REMEDY
+    ) -> None:
+        self.problems = tuple(problems)
+        self.source = source
+        self.remedy = remedy
+        super().__init__(self.problems, source, remedy)
+
+    def __str__(self) -> str:
+        count = len(self.problems)
+        lines = [f"{self.source}: {count} problem{'' if count == 1 else 's'}"]
+        lines += [f"  {problem}" for problem in self.problems[:_SHOWN_PROBLEMS]]
+        if count > _SHOWN_PROBLEMS:
+            lines.append(f"  and {count - _SHOWN_PROBLEMS} more")
+        lines.append(self.remedy)
+        return "\n".join(lines)
+
+
+def day_start(day: date, zone: tzinfo) -> datetime:
+    """The instant, in UTC, at which `day` begins in `zone`. Raises InvalidInput.
+
+    A midnight that daylight saving skips is taken as the instant of the skip,
+    and of a midnight that comes twice the first is taken.
+    """
+    try:
+        return datetime.combine(day, time.min, zone).astimezone(UTC)
+    except OverflowError:
+        raise InvalidInput(f"{day} is at the very end of the calendar; give another day") from None
+
+
+def local_time(instant: datetime, zone: tzinfo) -> datetime:
+    """`instant` as local time in `zone`, with the offset of that moment as a fixed offset."""
+    local = instant.astimezone(zone)
+    return local.replace(tzinfo=timezone(local.utcoffset() or timedelta(0)), fold=0)
+
+
+def period_fault(period: timedelta) -> str | None:
+    """Why `period` cannot be a market period; None when it can."""
+    if period < MIN_PERIOD:
+        return "it must be at least 60 s"
+    if period % timedelta(seconds=1):
+        return "it must be a whole number of seconds"
+    if DAY % period:
+        return "it must divide a day, as 5, 15, 30 or 60 minutes do"
+    return None
