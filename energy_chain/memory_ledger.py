@@ -186,6 +186,17 @@ class MemoryLedger:
         """All receipts since the deployment, oldest first."""
         return iter(self._book.history)
 
+    def pending_energy(self) -> tuple[int, int]:
+        """Wh left of all requests and releases in the queues.
+
+        Those of a period that is over count until a call opens the next one.
+        """
+        state, book = self._book.state, self._book
+        return (
+            sum(energy for _, energy in self._left(state.requests, book.requests)),
+            sum(energy for _, energy in self._left(state.releases, book.releases)),
+        )
+
     # posting
 
     def post_request(self, meter: Address, energy: int) -> Receipt:

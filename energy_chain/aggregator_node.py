@@ -1,0 +1,63 @@
+"""The aggregator: watches the queues and runs the matching."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event
+
+from energy_chain.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class MatchingReport:
+    """What one look at the queues led to: matches written, Wh matched, calls and gas used."""
+
+    matches: int = 0
+    energy: int = 0
+    calls: int = 0
+    gas_used: int = 0
+
+
+class AggregatorNode:
+    """Matches through a ledger of any account: matching leaves the caller no choice."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def check_incoming_energy(self) -> MatchingReport:
+        """Matches until one queue is empty, in batches that fit a block.
+
+        Raises:
+            MarketPaused: matching is stopped.
+        """
+        matches = energy = calls = gas_used = 0
+        while True:
+            # Every match uses up an order, so there are fewer matches than orders.
+            requests = self._ledger.requests_outstanding()
+            releases = self._ledger.releases_outstanding()
+            if not requests or not releases:
+                break
+            receipt = self._ledger.match_pending(
+                min(self._ledger.max_matches(), requests + releases - 1)
+            )
+            calls += 1
+            gas_used += receipt.gas_used
+            matches += len(receipt.fills)
+            energy += sum(fill.energy for fill in receipt.fills)
+            if not receipt.fills:
+                break  # another aggregator was faster
+        return MatchingReport(matches, energy, calls, gas_used)
+
+    def run(
+        self,
+        stop: Event,
+        report: Callable[[MatchingReport], None] = lambda _: None,
+        poll_seconds: float = 1.0,
+    ) -> None:
+        """Looks at the queues every `poll_seconds` until `stop`; reports each time it matched."""
+        while not stop.is_set():
+            done = self.check_incoming_energy()
+            if done.matches:
+                report(done)
+            stop.wait(poll_seconds)

@@ -1,0 +1,88 @@
+"""The demo: a neighbourhood trades on a chain of its own, and is audited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from energy_chain.chain.accounts import development_accounts
+from energy_chain.chain.clock import ChainClock
+from energy_chain.chain.connection import Connection
+from energy_chain.chain.contract_ledger import ContractLedger
+from energy_chain.chain.networks import Network
+from energy_chain.chain.sender import TransactionSender
+from energy_chain.errors import WrongChain
+from energy_chain.meters import Readings
+from energy_chain.record.audit import AuditReport, audit
+from energy_chain.replay import Trade, replay
+
+HOME_BALANCE = 10**18
+"""Wei that each home is given where it owns nothing."""
+TRANSFER_GAS = 21_000
+SETUP_BLOCKS = 4
+"""Blocks before the first period on the embedded chain: the deployment and some to spare."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """What the demo traded, where, and what the audit says."""
+
+    network: str
+    chain_id: int
+    contract: str
+    trade: Trade
+    audit: AuditReport
+
+
+def run_demo(
+    readings: Readings,
+    network: Network,
+    progress: Callable[[Trade], None] = lambda _: None,
+    auditing: Callable[[], None] = lambda: None,
+) -> DemoResult:
+    """Deploys a market, lets the homes of `readings` trade, and audits what the chain says.
+
+    Args:
+        readings: what the homes' meters measured.
+        network: where; a development network, because the accounts are public knowledge.
+        progress: called after each period.
+        auditing: called when the audit begins.
+
+    Raises:
+        WrongChain: the network is no development network.
+        EnergyChainError: as `replay` raises it.
+    """
+    period_length = int(readings.period.total_seconds())
+    owner, aggregator, operator, *homes = development_accounts(3 + len(readings.meters))
+    everyone = (owner, aggregator, operator, *homes)
+    begin = int(readings.readings[0].start.timestamp()) // period_length - 1
+    connection = Connection.open(
+        network, [account.address for account in everyone], begin * period_length
+    )
+    if not connection.is_development:
+        raise WrongChain(
+            f"{network.name} is chain {connection.chain_id}, not a development chain: the demo "
+            "signs with keys that everybody knows; use Ganache, anvil or the embedded chain"
+        )
+    sender = TransactionSender(connection, everyone)
+    for account in everyone[1:]:
+        if connection.w3.eth.get_balance(account.address) < HOME_BALANCE:
+            sender.send(owner.address, account.address, "0x", TRANSFER_GAS, "funding", HOME_BALANCE)
+    ledger = ContractLedger.deploy(
+        sender, owner.address, aggregator.address, operator.address, period_length
+    )
+    trade = replay(
+        readings,
+        {meter: home.address for meter, home in zip(readings.meters, homes, strict=True)},
+        ledger.as_account(operator.address),
+        ChainClock(connection, period_length),
+        progress,
+    )
+    auditing()
+    return DemoResult(
+        network.name,
+        connection.chain_id,
+        ledger.address,
+        trade,
+        audit(ledger.history(), ledger),
+    )
