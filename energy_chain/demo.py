@@ -38,7 +38,6 @@ def run_demo(
     readings: Readings,
     network: Network,
     progress: Callable[[Trade], None] = lambda _: None,
-    auditing: Callable[[], None] = lambda: None,
 ) -> DemoResult:
     """Deploys a market, lets the homes of `readings` trade, and audits what the chain says.
 
@@ -46,7 +45,6 @@ def run_demo(
         readings: what the homes' meters measured.
         network: where; a development network, because the accounts are public knowledge.
         progress: called after each period.
-        auditing: called when the audit begins.
 
     Raises:
         WrongChain: the network is no development network.
@@ -78,7 +76,6 @@ def run_demo(
         ChainClock(connection, period_length),
         progress,
     )
-    auditing()
     return DemoResult(
         network.name,
         connection.chain_id,

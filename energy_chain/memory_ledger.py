@@ -157,9 +157,10 @@ class MemoryLedger:
             clock: the Unix time of the block that a call would be in.
 
         Raises:
+            InvalidInput: the period length is not a number of seconds.
             InvalidPeriodLength, ZeroAddress: as the contract's constructor reverts.
         """
-        if period_length and not MIN_PERIOD_LENGTH <= period_length <= MAX_PERIOD_LENGTH:
+        if check_count(period_length, "period length") and not MIN_PERIOD_LENGTH <= period_length <= MAX_PERIOD_LENGTH:
             raise InvalidPeriodLength(str(period_length))
         if ZERO_ADDRESS in (aggregator, metering_operator):
             raise ZeroAddress("deploy")
@@ -577,7 +578,7 @@ class MemoryLedger:
             filled = 0
 
     def _slot(self, ring: list[Slot], slot: int) -> tuple[Address, int]:
-        number, energy = ring[slot] if slot < CAPACITY else (0, 0)
+        number, energy = ring[slot] if check_count(slot, "slot") < CAPACITY else (0, 0)
         return self._book.addresses[number], energy
 
     # reading matches
@@ -588,7 +589,7 @@ class MemoryLedger:
 
     def match_at(self, index: int) -> Match | None:
         """As `Ledger.match_at`."""
-        if not self._oldest_match() <= index < self.match_counter():
+        if not self._oldest_match() <= check_count(index, "match") < self.match_counter():
             return None
         fill = self._book.matches[index % MATCH_CAPACITY]
         addresses = self._book.addresses
@@ -596,7 +597,8 @@ class MemoryLedger:
 
     def matches_of(self, consumer: Address, since: int = 0) -> list[Match]:
         """As `Ledger.matches_of`."""
-        newest_first = range(self.match_counter() - 1, max(since, self._oldest_match()) - 1, -1)
+        oldest = max(check_count(since, "match"), self._oldest_match())
+        newest_first = range(self.match_counter() - 1, oldest - 1, -1)
         kept = (self.match_at(index) for index in newest_first)
         return [match for match in kept if match and match.consumer == consumer]
 
@@ -627,7 +629,8 @@ class MemoryLedger:
 
     def meter_address(self, number: int) -> Address | None:
         """As `Ledger.meter_address`."""
-        return self._book.addresses[number] if 1 <= number <= self.meter_count() else None
+        known = 1 <= check_count(number, "meter number") <= self.meter_count()
+        return self._book.addresses[number] if known else None
 
     def meter_count(self) -> int:
         """As `Ledger.meter_count`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from energy_chain.errors import InvalidInput
+from energy_chain.errors import InvalidInput, MalformedOrder
 from energy_chain.market import (
     LANES_PER_WORD,
     MAX_ENERGY,
@@ -32,6 +32,7 @@ def pack_requests(requests: Sequence[Request]) -> list[int]:
 
     Raises:
         InvalidInput: a meter or an energy does not fit its bits, or there are more than 256.
+        MalformedOrder: meter and energy are both 0, which no word can tell from a free lane.
     """
     return _pack_orders((r.meter, r.energy, HIGH_METER_AT) for r in requests)
 
@@ -41,6 +42,7 @@ def pack_releases(releases: Sequence[Release]) -> list[int]:
 
     Raises:
         InvalidInput: a meter or an energy does not fit its bits, or there are more than 256.
+        MalformedOrder: meter and energy are both 0, which no word can tell from a free lane.
     """
     return _pack_orders((r.meter, r.energy, LOW_METER_AT) for r in releases)
 
@@ -99,6 +101,8 @@ def _pack_orders(orders: Iterable[tuple[int, int, int]]) -> list[int]:
     for meter, energy, meter_at in orders:
         _check_fits("meter number", meter, MAX_METERS)
         _check_fits("energy", energy, MAX_ENERGY)
+        if not meter and not energy:
+            raise MalformedOrder("meter number 0, 0 Wh")
         lanes.append(meter << meter_at | energy)
     check_batch(lanes)
     return [

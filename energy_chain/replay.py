@@ -139,7 +139,10 @@ def replay(
                 "posted and were matched: give longer periods or fewer homes"
             )
         if done.matches:
-            _draw(consumers, trade)
+            needing = [
+                accounts[meter] for meter, energy in positions.energies.items() if energy < 0
+            ]
+            _draw({home: consumers[home] for home in needing}, trade)
         trade.periods += 1
         progress(trade)
     return trade

@@ -9,7 +9,7 @@ import requests
 from web3 import HTTPProvider, Web3
 from web3.exceptions import Web3Exception
 from web3.providers import BaseProvider
-from web3.types import LogReceipt, RPCEndpoint, RPCResponse
+from web3.types import LogReceipt, RPCEndpoint, RPCResponse, TxParams
 
 from energy_chain.chain.networks import DEVELOPMENT_CHAIN_IDS, EMBEDDED, Network
 from energy_chain.errors import ChainError, NodeUnreachable, WrongChain
@@ -47,6 +47,7 @@ class Connection:
         network: what was asked for.
         w3: web3 on that chain.
         chain_id: its chain id.
+        viewer: what a call that nobody signs has to say of its sender.
     """
 
     def __init__(self, network: Network, provider: BaseProvider) -> None:
@@ -58,6 +59,7 @@ class Connection:
         """
         self.network = network
         self.w3 = Web3(provider)
+        self.viewer: TxParams = {}
         try:
             self.chain_id = self.w3.eth.chain_id
         except Web3Exception as error:
@@ -83,9 +85,11 @@ class Connection:
             NodeUnreachable, WrongChain: see `__init__`.
         """
         if network.name == EMBEDDED.name:
-            from energy_chain.chain.embedded import EmbeddedProvider
+            from energy_chain.chain.embedded import VIEWER, EmbeddedProvider
 
-            return cls(network, EmbeddedProvider(accounts, genesis_time))
+            connection = cls(network, EmbeddedProvider(accounts, genesis_time))
+            connection.viewer = {"from": Web3.to_checksum_address(VIEWER)}
+            return connection
         return cls(network, _NodeProvider(network))
 
     @property

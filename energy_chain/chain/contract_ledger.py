@@ -362,7 +362,7 @@ class ContractLedger:
 
     def _call(self, function: str, *arguments: Any) -> Any:
         try:
-            return self._contract.functions[function](*arguments).call()
+            return self._contract.functions[function](*arguments).call(self._connection.viewer)
         except Web3Exception as error:
             raise refusal(error, function) from error
 

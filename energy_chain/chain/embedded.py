@@ -18,7 +18,7 @@ BLOCK_GAS_LIMIT = 30_000_000
 BALANCE = 10**24
 """Wei of each account at the start."""
 VIEWER: Address = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"
-"""Who web3 says makes a call that nobody signs: eth-tester wants it to afford the gas."""
+"""Who makes a call that nobody signs: eth-tester wants it to afford the gas."""
 
 
 class EmbeddedProvider(EthereumTesterProvider):

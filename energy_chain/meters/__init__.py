@@ -10,11 +10,10 @@ readings that are missing, doubled or unreadable are refused with their lines.
 
 from __future__ import annotations
 
-from energy_chain.meters.csv_reader import Columns, read_csv
+from energy_chain.meters.csv_reader import Columns, first_whole_day, read_csv
 from energy_chain.meters.generator import generate
 from energy_chain.meters.orders import Netting, PeriodPositions, net_positions
 from energy_chain.meters.readings import (
-    MAX_ENERGY_WH,
     DayRange,
     Problem,
     Reading,
@@ -23,7 +22,6 @@ from energy_chain.meters.readings import (
 )
 
 __all__ = [
-    "MAX_ENERGY_WH",
     "Columns",
     "DayRange",
     "Netting",
@@ -32,6 +30,7 @@ __all__ = [
     "Reading",
     "Readings",
     "ReadingsError",
+    "first_whole_day",
     "generate",
     "net_positions",
     "read_csv",

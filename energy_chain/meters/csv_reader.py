@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TextIO
 
 from energy_chain.errors import InvalidInput
+from energy_chain.market import MAX_ENERGY
 from energy_chain.meters.readings import (
     DAY,
     EXACT,
-    MAX_ENERGY_WH,
     DayRange,
     Problem,
     Reading,
@@ -30,7 +30,7 @@ from energy_chain.meters.readings import (
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_LIMIT_WH = Decimal(MAX_ENERGY_WH)
+_LIMIT_WH = Decimal(MAX_ENERGY)
 _WH_IN: dict[str, Decimal] = {"kWh": Decimal(1000), "Wh": Decimal(1)}
 
 # Decimal alone would take "1_000" and digits of every script. Two digits of
@@ -107,6 +107,33 @@ def read_csv(
     when all readings start on whole periods besides. Raises InvalidInput when
     the file cannot be read or is empty, or does not have the selected days.
     """
+    return _scan(path, columns, unit, timezone, days).result()
+
+
+def first_whole_day(
+    path: str | os.PathLike[str],
+    *,
+    columns: Columns | None = None,
+    unit: Literal["kWh", "Wh"] = "kWh",
+    timezone: tzinfo | None = None,
+) -> date:
+    """The first local day of a file that its readings do not begin in the middle of.
+
+    The arguments and what is raised are those of `read_csv`, for columns and times.
+    """
+    times = _scan(path, columns, unit, timezone, DayRange(date.min)).known_times()
+    first = min(times, key=lambda time: time.instant)
+    begun = any((first.start.hour, first.start.minute, first.start.second))
+    return first.day + DAY if begun else first.day
+
+
+def _scan(
+    path: str | os.PathLike[str],
+    columns: Columns | None,
+    unit: str,
+    timezone: tzinfo | None,
+    days: DayRange | None,
+) -> _Scan:
     if unit not in _WH_IN:
         raise InvalidInput(f"unit is {unit!r}; give kWh or Wh")
     try:
@@ -119,7 +146,7 @@ def read_csv(
         raise InvalidInput(
             f"{path} cannot be read: {error.strerror or error}; give a readable CSV file"
         ) from None
-    return scan.result()
+    return scan
 
 
 class _Time(NamedTuple):
@@ -164,13 +191,17 @@ class _Scan:
             self._problem(f"not CSV: {error}")
             self.places_known = False
 
-    def result(self) -> Readings:
+    def known_times(self) -> list[_Time]:
+        """The times of the file. Raises ReadingsError when one of them is not known."""
         self._report_missing_offsets()
         if not self.places_known:
             raise self._refusal()
         if not self.times:
             raise InvalidInput(f"{self.source} has no readings below its header; give some")
-        self._check_days()
+        return [time for time in self.times.values() if isinstance(time, _Time)]
+
+    def result(self) -> Readings:
+        self._check_days([time.day for time in self.known_times()])
         period = self._period()
         if period is None:
             raise self._refusal()
@@ -299,7 +330,7 @@ class _Scan:
         energy = EXACT.multiply(Decimal(text), self.wh_in_unit)
         if 0 <= energy <= _LIMIT_WH:
             return energy
-        fault = "is negative" if energy < 0 else f"is more than {MAX_ENERGY_WH} Wh"
+        fault = "is negative" if energy < 0 else f"is more than {MAX_ENERGY} Wh"
         self._problem(f"{role} {_shown(text)} {fault}")
         return None
 
@@ -314,10 +345,9 @@ class _Scan:
             count = "" if len(lines) == 1 else f", here and in {len(lines) - 1} more lines"
             self.problems.append(Problem(lines[0], f"{_NO_OFFSET}{count}; {_GIVE_ZONE}"))
 
-    def _check_days(self) -> None:
+    def _check_days(self, known: list[date]) -> None:
         if self.days is None:
             return
-        known = [time.day for time in self.times.values() if isinstance(time, _Time)]
         first, last = min(known), max(known)
         if self.days.first < first or self.days.last > last or not any(self.lines.values()):
             wanted = str(self.days.first)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 
 from energy_chain.errors import InvalidInput
-
-MAX_ENERGY_WH = 4_294_967_295
-"""The most consumption or production, in Wh, that one reading may state."""
 
 # The default context would round to 28 digits without a word.
 EXACT = Context(prec=200, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
@@ -51,6 +48,15 @@ class Readings:
     period: timedelta
     meters: tuple[str, ...]
     readings: tuple[Reading, ...]
+
+    def of_meters(self, meters: Sequence[str]) -> Readings:
+        """The readings of some of the meters only."""
+        wanted = set(meters)
+        return Readings(
+            self.period,
+            tuple(meter for meter in self.meters if meter in wanted),
+            tuple(reading for reading in self.readings if reading.meter in wanted),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,8 @@ class ReadingsError(InvalidInput):
 
     def __str__(self) -> str:
         count = len(self.problems)
+        if count == 1:
+            return f"{self.source}: {self.problems[0]}; {self.remedy}"
         lines = [f"{self.source}: {count} problem{'' if count == 1 else 's'}"]
         lines += [f"  {problem}" for problem in self.problems[:_SHOWN_PROBLEMS]]
         if count > _SHOWN_PROBLEMS:
