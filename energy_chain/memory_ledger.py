@@ -160,7 +160,8 @@ class MemoryLedger:
             InvalidInput: the period length is not a number of seconds.
             InvalidPeriodLength, ZeroAddress: as the contract's constructor reverts.
         """
-        if check_count(period_length, "period length") and not MIN_PERIOD_LENGTH <= period_length <= MAX_PERIOD_LENGTH:
+        check_count(period_length, "period length")
+        if period_length and not MIN_PERIOD_LENGTH <= period_length <= MAX_PERIOD_LENGTH:
             raise InvalidPeriodLength(str(period_length))
         if ZERO_ADDRESS in (aggregator, metering_operator):
             raise ZeroAddress("deploy")

@@ -384,7 +384,7 @@ def test_the_message_shows_the_number_of_problems_and_the_first_ten() -> None:
     assert lines[0] == "home.csv: 12 problems"
     assert lines[1:11] == [f"  line {n}: bad" for n in range(2, 12)]
     assert lines[11] == "  and 2 more"
-    assert lines[12] == "correct or remove these lines; readings are never guessed"
+    assert lines[12] == "correct the file or choose other days; readings are never guessed"
 
 
 def test_a_readings_error_survives_pickling() -> None:

@@ -1,0 +1,61 @@
+# make demo   set up and let a neighbourhood trade for a day on the embedded chain
+# make test   set up and run every check
+#
+# Each has a virtual environment of its own, made with uv where that is installed
+# and with pip otherwise, from versions that are locked with their hashes.
+
+PYTHON ?= python3
+ARGS ?=
+UV := $(shell command -v uv 2>/dev/null)
+SOURCES := $(shell find contracts_vy energy_chain -name '*.vy*' -o -name '*.py')
+
+.PHONY: demo test bench lock clean
+
+demo: .venv/ready
+	.venv/bin/energy-chain demo $(ARGS)
+
+test: .venv-dev/ready
+	.venv-dev/bin/ruff check .
+	.venv-dev/bin/ruff format --check .
+	.venv-dev/bin/mypy
+	.venv-dev/bin/pytest -n auto $(ARGS)
+
+bench: .venv-dev/ready
+	.venv-dev/bin/python -m benchmarks $(ARGS)
+
+# An environment with what a lock file says: $(call environment,FOLDER,LOCK FILE).
+define environment
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
+	  { echo "error: $(PYTHON) is not Python 3.11 or 3.12: run make PYTHON=python3.11"; exit 2; }
+	rm -rf $(1)
+	$(if $(UV),$(UV) venv -q --python $(PYTHON) $(1),$(PYTHON) -m venv $(1))
+	$(call pip,$(1)) --require-hashes -r $(2)
+	touch $@
+endef
+
+# Installs into an environment: $(call pip,FOLDER) WHAT.
+pip = $(if $(UV),$(UV) pip install -q --python $(1)/bin/python,$(1)/bin/python -m pip install -q)
+
+.venv/locked: requirements.lock
+	$(call environment,.venv,requirements.lock)
+
+.venv/ready: .venv/locked pyproject.toml $(SOURCES)
+	$(call pip,.venv) --no-deps --no-build-isolation --force-reinstall .
+	touch $@
+
+.venv-dev/locked: requirements-dev.lock
+	$(call environment,.venv-dev,requirements-dev.lock)
+
+.venv-dev/ready: .venv-dev/locked pyproject.toml
+	$(call pip,.venv-dev) --no-deps --no-build-isolation --editable .
+	touch $@
+
+# Needs uv.
+lock:
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  --extra build -o requirements.lock pyproject.toml
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  --extra build --extra dev -o requirements-dev.lock pyproject.toml
+
+clean:
+	rm -rf .venv .venv-dev .pytest_cache .mypy_cache .ruff_cache .hypothesis dist

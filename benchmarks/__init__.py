@@ -1,0 +1,1 @@
+"""Gas of the market's calls, measured on the embedded chain: `python -m benchmarks`."""
