@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from functools import partial
 
 from rich.console import Console
 from rich.progress import track
@@ -20,7 +20,7 @@ from energy_chain.chain.connection import Connection
 from energy_chain.chain.contract_ledger import ContractLedger
 from energy_chain.chain.networks import EMBEDDED
 from energy_chain.chain.sender import TransactionSender
-from energy_chain.market import MATCH_CAPACITY, MAX_BATCH, Release, Request
+from energy_chain.market import LANES_PER_WORD, MATCH_CAPACITY, MAX_BATCH, Release, Request
 
 GENESIS_TIME = 1_600_000_000
 METERS = 200
@@ -56,37 +56,36 @@ def round_of(operator: ContractLedger, orders: int) -> dict[str, int]:
         ),
         "match": operator.match_pending(MAX_BATCH),
     }
-    if first % 4 == 0:
+    if first % LANES_PER_WORD == 0:
         receipts["confirm"] = operator.confirm_deliveries(first, energies)
     return {name: receipt.gas_used for name, receipt in receipts.items()}
 
 
-def align(operator: ContractLedger) -> None:
-    """Fills the words begun, so that every round begins at the start of one."""
-    if rest := -operator.match_counter() % 4:
-        round_of(operator, rest)
+def first_lap(orders: int) -> dict[str, float]:
+    """Gas of each order of a batch into a new market."""
+    operator, *_ = deploy()
+    return {name: used / orders for name, used in round_of(operator, orders).items()}
 
 
-def laps() -> Iterator[tuple[str, int, dict[str, float]]]:
-    """Gas of each order of each batch size: (lap, batch size, gas by call)."""
-    for orders in BATCHES:
-        first_lap, *_ = deploy()
-        gas = round_of(first_lap, orders)
-        yield "first lap", orders, {name: used / orders for name, used in gas.items()}
-    steady, *_ = deploy()
-    for _ in range(MATCH_CAPACITY // MAX_BATCH):
-        round_of(steady, MAX_BATCH)
-    for orders in BATCHES:
-        gas = round_of(steady, orders)
-        align(steady)
-        yield "steady", orders, {name: used / orders for name, used in gas.items()}
-
-
-def singles() -> dict[str, int]:
-    """Gas of the calls that one meter makes for itself, all slots written before."""
+def written_market() -> tuple[ContractLedger, ContractLedger, ContractLedger]:
+    """As `deploy`, with all slots of all rings written."""
     operator, producer, consumer = deploy()
     for _ in range(MATCH_CAPACITY // MAX_BATCH):
         round_of(operator, MAX_BATCH)
+    return operator, producer, consumer
+
+
+def steady(operator: ContractLedger, orders: int) -> dict[str, float]:
+    """Gas of each order of a batch into a written market."""
+    gas = round_of(operator, orders)
+    if rest := -operator.match_counter() % LANES_PER_WORD:
+        round_of(operator, rest)  # every round begins at the start of a word
+    return {name: used / orders for name, used in gas.items()}
+
+
+def singles() -> dict[str, int]:
+    """Gas of the calls that one meter makes for itself, in a written market."""
+    operator, producer, consumer = written_market()
     return {
         "incomingRequest": producer.post_request(producer.account, FIRST_ENERGY).gas_used,
         "incomingRelease": consumer.post_release(consumer.account, FIRST_ENERGY).gas_used,
@@ -103,11 +102,12 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     as_json = parser.parse_args().json
     console = Console(stderr=True)
-    rows = list(
-        track(
-            laps(), "measuring", 2 * len(BATCHES), console=console, disable=not console.is_terminal
-        )
-    )
+    operator, *_ = written_market()
+    rows = [
+        (lap, orders, gas_of(orders))
+        for lap, gas_of in (("first lap", first_lap), ("steady", partial(steady, operator)))
+        for orders in track(BATCHES, lap, console=console, disable=not console.is_terminal)
+    ]
     single = singles()
     if as_json:
         batches = [{"lap": lap, "orders": n, "gas_each": gas} for lap, n, gas in rows]
