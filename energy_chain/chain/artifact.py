@@ -73,12 +73,16 @@ def load_artifact() -> Artifact:
     )
     cached = cache_folder / f"{CONTRACT}-{digest.hexdigest()[:16]}.json"
     try:
-        output = json.loads(cached.read_text())
-    except (OSError, ValueError):
+        return _artifact(json.loads(cached.read_text()))
+    except (OSError, ValueError, KeyError, TypeError):
         output = _compile(folder)
         # A cache that cannot be written costs two seconds a run and nothing else.
         with contextlib.suppress(OSError):
             _write(cached, json.dumps(output))
+        return _artifact(output)
+
+
+def _artifact(output: dict[str, Any]) -> Artifact:
     return Artifact(
         abi=output["abi"],
         bytecode=output["bytecode"],

@@ -17,6 +17,11 @@ from energy_chain.market import Address
 
 LOG_CHUNK = 2_000
 """Blocks asked for at a time: nodes refuse to answer for many more."""
+MAY_BE_REFUSED = {
+    *("eth_call", "eth_sendRawTransaction", "eth_getTransactionReceipt"),
+    *("evm_increaseTime", "evm_mine"),
+}
+"""Methods whose callers look at the node's error themselves."""
 
 
 class _NodeProvider(HTTPProvider):
@@ -32,12 +37,17 @@ class _NodeProvider(HTTPProvider):
 
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         try:
-            return super().make_request(method, params)
+            response = super().make_request(method, params)
+            if not isinstance(response, dict) or not response.keys() & {"result", "error"}:
+                raise ValueError("neither result nor error")
         except (requests.RequestException, ValueError) as error:
             raise NodeUnreachable(
                 f"no usable answer to {method} from {self._name} ({type(error).__name__}): "
                 "check that a node runs there and speaks JSON-RPC"
             ) from error
+        if "error" in response and method not in MAY_BE_REFUSED:
+            raise ChainError(f"{self._name} refused {method}: {response['error']}")
+        return response
 
 
 class Connection:
@@ -61,9 +71,11 @@ class Connection:
         self.w3 = Web3(provider)
         self.viewer: TxParams = {}
         try:
-            self.chain_id = self.w3.eth.chain_id
-        except Web3Exception as error:
-            raise NodeUnreachable(f"{network.name} does not tell its chain id: {error}") from error
+            self.chain_id = int(self.w3.eth.chain_id)
+        except (Web3Exception, TypeError, ValueError) as error:
+            raise NodeUnreachable(
+                f"{network.name} does not tell its chain id: check that it is a node of a chain"
+            ) from error
         if network.chain_id is not None and network.chain_id != self.chain_id:
             raise WrongChain(
                 f"{network.name} serves chain {self.chain_id}, not {network.chain_id}: "

@@ -412,7 +412,12 @@ def parse_address(text: str) -> Address:
     """
     if not isinstance(text, str) or not Web3.is_address(text) or not text.startswith("0x"):
         raise InvalidInput(f"{text!r} is not an address: give 0x and 40 hexadecimal digits")
-    return str(Web3.to_checksum_address(text))
+    address = str(Web3.to_checksum_address(text))
+    if text[2:] not in (address[2:], text[2:].lower(), text[2:].upper()):
+        raise InvalidInput(
+            f"the checksum of {text!r} is wrong: copy the address again, or give it in lower case"
+        )
+    return address
 
 
 def _shown(argument: Any) -> str:

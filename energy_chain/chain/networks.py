@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from energy_chain.errors import InvalidInput
@@ -29,7 +29,7 @@ class Network:
     """
 
     name: str
-    url: str = ""
+    url: str = field(default="", repr=False)  # may hold a password or an access key
     chain_id: int | None = None
     simulate: bool = True
     receipt_timeout: float = 60.0
@@ -46,11 +46,15 @@ def network(name_or_url: str, chain_id: int | None = None) -> Network:
         InvalidInput: it is neither.
     """
     if name_or_url == EMBEDDED.name:
-        return EMBEDDED
-    parts = urlsplit(name_or_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return EMBEDDED if chain_id is None else replace(EMBEDDED, chain_id=chain_id)
+    try:
+        parts = urlsplit(name_or_url)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        known = False
+    if not known:
         raise InvalidInput(
-            f"network {name_or_url!r} is unknown: give 'embedded' or the URL of a node, "
-            "such as http://127.0.0.1:8545"
+            f"network {name_or_url.rpartition('@')[2]!r} is unknown: give 'embedded' or the URL "
+            "of a node, such as http://127.0.0.1:8545"
         )
     return Network(parts.netloc.rpartition("@")[2], name_or_url, chain_id)

@@ -66,8 +66,8 @@ class TransactionSender:
             InvalidInput: there is no key for `sender`.
             MarketRefusal: the contract refused it.
             TransactionFailed: the node refused it, or it had no effect.
-            ReceiptTimeout: it was not mined in time; it may be mined later.
-            NodeUnreachable: nobody answers.
+            ReceiptTimeout: it was sent, but not seen mined in time; it may be mined later.
+            NodeUnreachable: nobody answers; nothing was sent.
         """
         account = self._accounts.get(sender)
         if account is None:
@@ -96,23 +96,34 @@ class TransactionSender:
         } | {"nonce": self._nonces[sender], "chainId": self.connection.chain_id, **self._fees()}
         signed = account.sign_transaction(fields)
         try:
-            digest = w3.eth.send_raw_transaction(signed.raw_transaction)
-            self._nonces[sender] += 1
+            w3.eth.send_raw_transaction(signed.raw_transaction)
+        except ChainError as error:
+            raise self._lost(signed.hash, sender, call, error) from error
+        except (Web3Exception, ValueError) as error:
+            self._nonces.pop(sender, None)
+            raise refusal(error, call) from error
+        self._nonces[sender] += 1
+        try:
             return w3.eth.wait_for_transaction_receipt(
-                digest, timeout=network.receipt_timeout, poll_latency=0.05
+                signed.hash, timeout=network.receipt_timeout, poll_latency=0.05
             )
         except TimeExhausted as error:
             raise ReceiptTimeout(
                 f"{call} was not mined within {network.receipt_timeout:g} s: it may be mined "
                 f"later; look for transaction {signed.hash.to_0x_hex()} before sending it again"
             ) from error
-        except ChainError:
-            # Whether it arrived is not known: ask the chain again before the next one.
-            self._nonces.pop(sender, None)
-            raise
-        except (Web3Exception, ValueError) as error:
-            self._nonces.pop(sender, None)
-            raise refusal(error, call) from error
+        except (ChainError, Web3Exception, ValueError) as error:
+            raise self._lost(signed.hash, sender, call, error) from error
+
+    def _lost(
+        self, digest: HexBytes, sender: Address, call: str, error: Exception
+    ) -> ReceiptTimeout:
+        # Whether it arrived is not known: ask the chain again before the next one.
+        self._nonces.pop(sender, None)
+        return ReceiptTimeout(
+            f"{call} was sent, and what became of it is not known ({error}): "
+            f"look for transaction {digest.to_0x_hex()} before sending it again"
+        )
 
     def _fees(self) -> dict[str, int]:
         base_fee = self.connection.w3.eth.get_block("latest").get("baseFeePerGas")

@@ -90,7 +90,7 @@ class _Auditor:
         self._period_length = period_length
         self._time = 0
         self._market: MemoryLedger | None = None
-        self._active: set[Address] = set()
+        self._meters: set[Address] = set()
         self._transactions = self._events = self._matches = self._consumed = 0
         self._posted, self._expired = [0, 0], [0, 0]
         self._matched = 0
@@ -113,10 +113,10 @@ class _Auditor:
 
     def _repeat(self, logged: list[ev.Event], where: str) -> tuple[ev.Event, ...]:
         """The events of the call that logged the first of `logged`, recomputed."""
-        if self._market is None:
-            return self._deploy(logged, where)
-        before = self._market.pending_energy()
         try:
+            if self._market is None:
+                return self._deploy(logged)
+            before = self._market.pending_energy()
             receipt = _call(self._market, logged)
         except EnergyChainError as error:
             raise _Difference(f"{where}: the rules refuse {logged[0]}: {error}") from error
@@ -126,7 +126,7 @@ class _Auditor:
             self._expired = [sum(wh) for wh in zip(self._expired, before, strict=True)]
         return receipt.events
 
-    def _deploy(self, logged: list[ev.Event], where: str) -> tuple[ev.Event, ...]:
+    def _deploy(self, logged: list[ev.Event]) -> tuple[ev.Event, ...]:
         match logged[:3]:
             case [
                 ev.OwnershipTransferred(previous_owner=_, new_owner=owner),
@@ -137,17 +137,17 @@ class _Auditor:
                     owner, aggregator, operator, self._period_length, lambda: self._time
                 )
                 return next(self._market.history()).events
-        raise _Difference(f"{where}: the record does not begin with a deployment: {logged[0]}")
+        raise _Difference("the record does not begin with a deployment")
 
     def _count(self, recomputed: tuple[ev.Event, ...]) -> None:
         self._events += len(recomputed)
         for event in recomputed:
             match event:
-                case ev.RequestPosted(meter=meter, energy=energy):
-                    self._active.add(meter)
+                case ev.MeterRegistered(meter=meter):
+                    self._meters.add(meter)
+                case ev.RequestPosted(energy=energy):
                     self._posted[0] += energy
-                case ev.ReleasePosted(meter=meter, energy=energy):
-                    self._active.add(meter)
+                case ev.ReleasePosted(energy=energy):
                     self._posted[1] += energy
                 case ev.RequestsPosted(orders=orders):
                     self._posted[0] += sum(order.energy for order in orders)
@@ -174,8 +174,8 @@ class _Auditor:
             *("next_request_energy", "next_release_energy"),
         ):
             _compare(what, getattr(chain, what)(), getattr(replay, what)())
-        for meter in sorted(self._active):
-            for what in ("meter", "latest_match", "request_energy", "release_energy"):
+        for meter in sorted(self._meters):
+            for what in ("meter", "matches_of", "request_energy", "release_energy"):
                 _compare(
                     f"{what} of {meter}", getattr(chain, what)(meter), getattr(replay, what)(meter)
                 )

@@ -1,0 +1,614 @@
+"""The way to a chain: networks, connections, transactions, the contract's ledger, the clock.
+
+On the embedded chain, and on the same chain behind JSON-RPC over HTTP.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from threading import Event
+from typing import Any
+
+import pytest
+from eth_account import Account
+from eth_account.typed_transactions import TypedTransaction
+from eth_utils import keccak
+from hexbytes import HexBytes
+
+from energy_chain.chain import connection as connection_module
+from energy_chain.chain.accounts import development_accounts
+from energy_chain.chain.clock import ChainClock
+from energy_chain.chain.connection import Connection
+from energy_chain.chain.contract_ledger import CALL_GAS, ContractLedger, parse_address
+from energy_chain.chain.networks import EMBEDDED, EMBEDDED_CHAIN_ID, Network, network
+from energy_chain.chain.sender import TIP, TransactionSender
+from energy_chain.errors import (
+    ChainError,
+    InvalidInput,
+    InvalidPeriodLength,
+    MeterNotRegistered,
+    NodeUnreachable,
+    NotOurContract,
+    NotTheOwner,
+    ReceiptTimeout,
+    TransactionFailed,
+    WrongChain,
+    ZeroAddress,
+)
+from energy_chain.events import Matched, Paused, PeriodOpened, ReleasePosted, RequestPosted
+from energy_chain.market import ZERO_ADDRESS, Fill, Match, Meter
+
+ACCOUNTS = development_accounts(6)
+OWNER, AGGREGATOR, OPERATOR, PRODUCER, CONSUMER, STRANGER = (a.address for a in ACCOUNTS)
+PERIOD_LENGTH = 900
+GENESIS_TIME = PERIOD_LENGTH * 1_888_889
+PERIOD = timedelta(seconds=PERIOD_LENGTH)
+
+
+def market_on(connection: Connection) -> ContractLedger:
+    """A market with two meters, seen by its owner."""
+    sender = TransactionSender(connection, ACCOUNTS)
+    ledger = ContractLedger.deploy(sender, OWNER, AGGREGATOR, OPERATOR, PERIOD_LENGTH)
+    ledger.register_meters([PRODUCER, CONSUMER])
+    return ledger
+
+
+@pytest.fixture
+def embedded() -> Connection:
+    return Connection.open(EMBEDDED, [a.address for a in ACCOUNTS], GENESIS_TIME)
+
+
+@pytest.fixture
+def node(start_node: Callable[..., Any]) -> Any:
+    return start_node([a.address for a in ACCOUNTS], GENESIS_TIME)
+
+
+@pytest.fixture
+def http(node: Any) -> Connection:
+    return Connection.open(network(node.url))
+
+
+@pytest.fixture(params=["embedded", "http"])
+def connection(request: pytest.FixtureRequest) -> Connection:
+    found: Connection = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def never() -> Iterator[Event]:
+    """An event that comes when the test is over."""
+    event = Event()
+    yield event
+    event.set()
+
+
+def unused_url() -> str:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+def last_sent(node: Any) -> dict[str, Any]:
+    return TypedTransaction.from_bytes(HexBytes(node.sent()[-1])).as_dict()
+
+
+# ------------------------------------------------------------------ accounts and addresses
+
+
+def test_the_development_accounts_are_those_that_everybody_knows() -> None:
+    assert OWNER == "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+    assert AGGREGATOR == "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+
+
+@pytest.mark.parametrize("text", [PRODUCER, PRODUCER.lower(), "0x" + PRODUCER[2:].upper()])
+def test_an_address_gets_its_checksum(text: str) -> None:
+    assert parse_address(text) == PRODUCER
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        PRODUCER[:-1],
+        PRODUCER + "0",
+        PRODUCER[2:],
+        "alice.eth",
+        "",
+        b"\x01" * 20,
+        12,
+        None,
+    ],
+)
+def test_what_is_no_address_is_refused(text: Any) -> None:
+    with pytest.raises(InvalidInput, match="is not an address: give 0x and 40 hexadecimal digits"):
+        parse_address(text)
+
+
+def test_an_address_with_a_wrong_checksum_is_refused() -> None:
+    with pytest.raises(InvalidInput, match=r"the checksum of .* is wrong"):
+        parse_address("0x" + PRODUCER[2:].swapcase())
+
+
+# ------------------------------------------------------------------ networks
+
+
+def test_the_embedded_network_has_its_name() -> None:
+    assert network("embedded") is EMBEDDED
+
+
+def test_a_chain_id_holds_for_the_embedded_network_too() -> None:
+    with pytest.raises(WrongChain):
+        Connection.open(network("embedded", 5))
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8545", "https://node.example/path"])
+def test_a_url_is_a_network_named_after_its_host(url: str) -> None:
+    found = network(url, 1337)
+    assert (found.url, found.chain_id) == (url, 1337)
+    assert found.name == url.split("/")[2]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["mainnet", "", "127.0.0.1:8545", "ftp://node.example", "http://", "http://[::1", "file:///x"],
+)
+def test_any_other_network_is_refused(name: str) -> None:
+    with pytest.raises(InvalidInput, match="give 'embedded' or the URL of a node"):
+        network(name)
+
+
+def test_the_credentials_of_a_url_are_not_in_the_networks_name_or_repr() -> None:
+    found = network("https://user:secret@node.example/key")
+    assert found.url == "https://user:secret@node.example/key"
+    assert found.name == "node.example"
+    assert "secret" not in repr(found)
+    assert "key" not in repr(found)
+
+
+def test_the_credentials_of_a_refused_url_are_not_in_the_error() -> None:
+    with pytest.raises(InvalidInput) as error:
+        network("htp://user:secret@node.example")
+    assert "secret" not in str(error.value)
+
+
+def test_the_credentials_of_a_url_are_not_in_the_error_of_a_node_that_does_not_answer() -> None:
+    url = unused_url().replace("//", "//user:secret@")
+    with pytest.raises(NodeUnreachable) as error:
+        Connection.open(network(url))
+    assert "secret" not in str(error.value)
+
+
+def test_no_repr_shows_a_password_or_a_key(node: Any) -> None:
+    connection = Connection.open(network(node.url.replace("//", "//user:secret@")))
+    sender = TransactionSender(connection, ACCOUNTS)
+    shown = f"{connection!r} {connection.network!r} {sender!r} {market_on(connection)!r}"
+    assert "secret" not in shown
+    assert not [a for a in ACCOUNTS if a.key.hex() in shown]
+    assert repr(sender) == f"<TransactionSender of 6 accounts on {connection.network.name}>"
+
+
+# ------------------------------------------------------------------ connections
+
+
+def test_a_connection_knows_its_chain(connection: Connection) -> None:
+    assert connection.chain_id == EMBEDDED_CHAIN_ID
+    assert connection.is_development
+    assert connection.block_time() == GENESIS_TIME
+    assert connection.block_gas_limit() == 30_000_000
+
+
+def test_another_chain_than_the_one_asked_for_is_refused(node: Any) -> None:
+    with pytest.raises(WrongChain, match=rf"serves chain {EMBEDDED_CHAIN_ID}, not 1337"):
+        Connection.open(network(node.url, 1337))
+
+
+def test_a_public_chain_is_no_development_chain(serve: Callable[..., str]) -> None:
+    url = serve(lambda *_: {"result": "0x1"})
+    assert not Connection.open(network(url)).is_development
+
+
+def test_a_node_that_does_not_run_is_unreachable() -> None:
+    with pytest.raises(NodeUnreachable, match="check that a node runs there"):
+        Connection.open(network(unused_url()))
+
+
+def test_a_node_that_hangs_is_given_up(serve: Callable[..., str], never: Event) -> None:
+    url = serve(lambda *_: never.wait(60) and {})
+    with pytest.raises(NodeUnreachable, match="no usable answer to eth_chainId"):
+        Connection.open(replace(network(url), call_timeout=0.1))
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        b"<html>",
+        b"",
+        b"{",
+        b"[]",
+        b"3",
+        b"{}",
+        {},
+        {"result": None},
+        {"result": "many"},
+    ],
+    ids=str,
+)
+def test_an_answer_that_is_no_chain_id_makes_a_node_unreachable(
+    serve: Callable[..., str], reply: Any
+) -> None:
+    with pytest.raises(NodeUnreachable):
+        Connection.open(network(serve(lambda *_: reply)))
+
+
+def test_nothing_is_tried_again_in_secret(serve: Callable[..., str]) -> None:
+    asked = []
+
+    def answer(method: str, _: Any) -> HTTPStatus:
+        asked.append(method)
+        return HTTPStatus.SERVICE_UNAVAILABLE
+
+    with pytest.raises(NodeUnreachable):
+        Connection.open(network(serve(answer)))
+    assert asked == ["eth_chainId"]
+
+
+@pytest.mark.parametrize("method", ["eth_getLogs", "eth_blockNumber", "eth_getBlockByNumber"])
+def test_a_node_that_refuses_to_tell_is_an_error_of_ours(
+    node: Any, http: Connection, method: str
+) -> None:
+    ledger = market_on(http)
+    node.replaced[method] = lambda _: {"error": {"code": -32005, "message": "limit exceeded"}}
+    with pytest.raises(ChainError, match=f"refused {method}.*limit exceeded"):
+        list(ledger.history())
+
+
+def test_the_clock_of_a_development_chain_can_be_moved(connection: Connection) -> None:
+    connection.advance_time(3600)
+    assert connection.block_time() >= GENESIS_TIME + 3600
+
+
+def test_a_node_without_such_a_clock_says_so(node: Any, http: Connection) -> None:
+    node.replaced["evm_increaseTime"] = lambda _: {
+        "error": {"code": -32601, "message": "the method evm_increaseTime does not exist"}
+    }
+    with pytest.raises(ChainError, match=r"cannot move its clock \(evm_increaseTime\)"):
+        http.advance_time(60)
+
+
+# ------------------------------------------------------------------ the market on a chain
+
+
+def test_a_day_in_the_life_of_a_market(connection: Connection) -> None:
+    ledger = market_on(connection)
+    producer, consumer = ledger.as_account(PRODUCER), ledger.as_account(CONSUMER)
+    period = ledger.current_period()
+    opened = PeriodOpened(period, 0, 0)
+    assert producer.post_request(PRODUCER, 70).events == (opened, RequestPosted(PRODUCER, 0, 70))
+    assert consumer.post_release(CONSUMER, 30).events == (ReleasePosted(CONSUMER, 0, 30),)
+    receipt = ledger.as_account(AGGREGATOR).match_energy(20)
+    assert receipt.fills == (Fill(1, 2, 20),)
+    assert receipt.gas_used > 21_000
+    assert consumer.latest_match(CONSUMER) == (PRODUCER, 20)
+    consumer.consume_match(0, 5)
+    assert ledger.matches_of(CONSUMER) == [Match(0, PRODUCER, CONSUMER, 15)]
+    assert ledger.request_energy(PRODUCER) == 50
+    assert ledger.meter(PRODUCER) == Meter(1, PRODUCER)
+
+
+def test_the_history_is_what_the_receipts_said(connection: Connection) -> None:
+    ledger = market_on(connection)
+    receipts = [
+        ledger.as_account(PRODUCER).post_request(PRODUCER, 7),
+        ledger.as_account(CONSUMER).post_release(CONSUMER, 9),
+        ledger.match_pending(1),
+    ]
+    history = list(ledger.history())[2:]
+    assert [(r.events, r.transaction, r.block) for r in history] == [
+        (r.events, r.transaction, r.block) for r in receipts
+    ]
+    blocks = [connection.w3.eth.get_block(r.block) for r in history]
+    assert [r.timestamp for r in history] == [block["timestamp"] for block in blocks]
+    assert history[-1].events == (Matched(0, (Fill(1, 2, 7),)),)
+
+
+def test_a_history_read_in_chunks_is_the_same(
+    node: Any, http: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = market_on(http)
+    for energy in range(1, 6):
+        ledger.as_account(PRODUCER).post_request(PRODUCER, energy)
+    whole = list(ledger.history())
+    node.asked.clear()
+    monkeypatch.setattr(connection_module, "LOG_CHUNK", 2)
+    assert list(ledger.history()) == whole
+    asked = [params[0] for method, params in node.asked if method == "eth_getLogs"]
+    ranges = [(int(a["fromBlock"], 16), int(a["toBlock"], 16)) for a in asked]
+    assert ranges == [(1, 2), (3, 4), (5, 6), (7, 7)]
+
+
+def test_a_ledger_of_no_contract_is_refused(connection: Connection) -> None:
+    sender = TransactionSender(connection, ACCOUNTS)
+    with pytest.raises(NotOurContract, match="there is no contract at"):
+        ContractLedger(sender, STRANGER, OWNER)
+
+
+def test_a_ledger_of_another_contract_is_refused(node: Any, http: Connection) -> None:
+    node.replaced["eth_getCode"] = lambda _: {"result": "0x6000"}
+    with pytest.raises(NotOurContract, match="there is another contract at"):
+        ContractLedger(TransactionSender(http, ACCOUNTS), STRANGER, OWNER)
+
+
+def test_a_deployment_that_the_constructor_refuses_is_that_refusal(connection: Connection) -> None:
+    sender = TransactionSender(connection, ACCOUNTS)
+    with pytest.raises(InvalidPeriodLength):
+        ContractLedger.deploy(sender, OWNER, AGGREGATOR, OPERATOR, 59)
+    with pytest.raises(ZeroAddress):
+        ContractLedger.deploy(sender, OWNER, ZERO_ADDRESS, OPERATOR, 60)
+
+
+@pytest.mark.parametrize("period_length", [-1, True, 60.0, "60"])
+def test_a_period_length_that_is_no_number_of_seconds_is_refused(
+    embedded: Connection, period_length: Any
+) -> None:
+    sender = TransactionSender(embedded, ACCOUNTS)
+    with pytest.raises(InvalidInput, match="is not a number of seconds"):
+        ContractLedger.deploy(sender, OWNER, AGGREGATOR, OPERATOR, period_length)
+
+
+def test_as_many_matches_are_asked_for_as_fit_a_block(node: Any, http: Connection) -> None:
+    ledger = market_on(http)
+    assert ledger.max_matches() == 256
+
+    def small_block(params: list[Any]) -> Any:
+        reply = node.on_chain("eth_getBlockByNumber", params)
+        return {"result": {**reply["result"], "gasLimit": hex(1_200_000)}}
+
+    node.replaced["eth_getBlockByNumber"] = small_block
+    assert ledger.max_matches() == 100
+
+
+# ------------------------------------------------------------------ transactions
+
+
+def test_chain_id_nonce_gas_and_fees_are_explicit_in_what_is_signed(
+    node: Any, http: Connection
+) -> None:
+    ledger = market_on(http)
+    base_fee = http.w3.eth.get_block("latest")["baseFeePerGas"]
+    ledger.pause()
+    sent = last_sent(node)
+    assert sent["chainId"] == EMBEDDED_CHAIN_ID
+    assert sent["nonce"] == 2  # after the deployment and the registration
+    assert sent["gas"] == CALL_GAS
+    assert sent["maxFeePerGas"] == 2 * base_fee + TIP
+    assert sent["maxPriorityFeePerGas"] == TIP
+    assert Account.recover_transaction(node.sent()[-1]) == OWNER
+
+
+def test_a_chain_without_a_base_fee_gets_a_gas_price(node: Any, http: Connection) -> None:
+    ledger = market_on(http)
+
+    def before_london(params: list[Any]) -> Any:
+        block = node.on_chain("eth_getBlockByNumber", params)["result"]
+        return {"result": {key: block[key] for key in block if key != "baseFeePerGas"}}
+
+    node.replaced["eth_getBlockByNumber"] = before_london
+    ledger.pause()
+    assert HexBytes(node.sent()[-1])[0] >= 0xC0  # a list: of no type
+    assert Account.recover_transaction(node.sent()[-1]) == OWNER
+
+
+def test_the_node_estimates_nothing_and_signs_nothing(node: Any, http: Connection) -> None:
+    market_on(http)
+    assert not {"eth_estimateGas", "eth_accounts", "eth_sendTransaction"} & set(node.methods())
+
+
+def test_the_chain_is_asked_for_a_nonce_once(node: Any, http: Connection) -> None:
+    ledger = market_on(http)
+    for energy in range(1, 4):
+        ledger.as_account(PRODUCER).post_request(PRODUCER, energy)
+    asked = [params[0] for method, params in node.asked if method == "eth_getTransactionCount"]
+    assert sorted(asked) == sorted([OWNER, PRODUCER])
+    assert last_sent(node)["nonce"] == 2
+
+
+def test_an_account_without_a_key_cannot_send(embedded: Connection) -> None:
+    sender = TransactionSender(embedded, ACCOUNTS[:1])
+    with pytest.raises(InvalidInput, match=f"there is no key for {STRANGER}.*sends greet"):
+        sender.send(STRANGER, OWNER, "0x", 21_000, "greet")
+
+
+def test_a_refusal_of_the_contract_names_its_reason(connection: Connection) -> None:
+    ledger = market_on(connection)
+    with pytest.raises(NotTheOwner, match=r"^energy: sender is not the owner \[pause\(\)\]: send"):
+        ledger.as_account(STRANGER).pause()
+    with pytest.raises(MeterNotRegistered):
+        ledger.as_account(STRANGER).post_request(STRANGER, 1)
+
+
+def test_a_call_that_would_be_refused_is_not_sent_to_a_node(node: Any, http: Connection) -> None:
+    ledger = market_on(http)
+    sent = len(node.sent())
+    with pytest.raises(NotTheOwner):
+        ledger.as_account(STRANGER).pause()
+    assert len(node.sent()) == sent
+
+
+def test_a_refusal_that_was_mined_names_its_reason_too(node: Any) -> None:
+    connection = Connection.open(replace(network(node.url), simulate=False))
+    ledger = market_on(connection).as_account(STRANGER)
+    sent = len(node.sent())
+    with pytest.raises(NotTheOwner):
+        ledger.pause()
+    assert len(node.sent()) == sent + 1
+
+
+def test_calls_go_on_after_a_refusal(connection: Connection) -> None:
+    ledger = market_on(connection)
+    with pytest.raises(MeterNotRegistered):
+        ledger.retire_meter(STRANGER)
+    assert ledger.pause().events == (Paused(OWNER),)
+
+
+def test_a_transaction_mined_without_effect_has_failed(node: Any, http: Connection) -> None:
+    ledger = market_on(http)
+
+    def failed(params: list[Any]) -> Any:
+        reply = node.on_chain("eth_getTransactionReceipt", params)
+        return {"result": {**reply["result"], "status": "0x0"}}
+
+    node.replaced["eth_getTransactionReceipt"] = failed
+    with pytest.raises(TransactionFailed, match=r"set_aggregator.* was mined without effect"):
+        ledger.set_aggregator(STRANGER)
+
+
+def test_a_transaction_that_runs_out_of_gas_has_failed(node: Any) -> None:
+    connection = Connection.open(replace(network(node.url), simulate=False))
+    ledger = market_on(connection)
+    sender = TransactionSender(connection, ACCOUNTS)
+    with pytest.raises(TransactionFailed, match="pause"):
+        sender.send(OWNER, ledger.address, "0x8456cb59", 22_000, "pause")
+    assert not ledger.paused()
+
+
+@pytest.mark.parametrize(
+    "message", ["insufficient funds for gas * price + value", "nonce too low", "already known"]
+)
+def test_a_transaction_that_the_node_refuses_has_failed(
+    node: Any, http: Connection, message: str
+) -> None:
+    ledger = market_on(http)
+    node.replaced["eth_sendRawTransaction"] = lambda _: {
+        "error": {"code": -32000, "message": message}
+    }
+    with pytest.raises(TransactionFailed, match=f"the node refused pause.*{message[:9]}"):
+        ledger.pause()
+    node.replaced.clear()
+    assert ledger.pause().events == (Paused(OWNER),)
+
+
+def without_receipts(node: Any) -> Connection:
+    """Transactions are mined, but nobody tells."""
+    node.replaced["eth_getTransactionReceipt"] = lambda _: {"result": None}
+    return Connection.open(replace(network(node.url), receipt_timeout=0.1))
+
+
+def test_a_transaction_that_is_not_mined_in_time_is_named(node: Any) -> None:
+    sender = TransactionSender(without_receipts(node), ACCOUNTS)
+    with pytest.raises(ReceiptTimeout, match=r"greet was not mined within 0\.1 s") as error:
+        sender.send(OWNER, STRANGER, "0x", 21_000, "greet")
+    (sent,) = node.sent()
+    assert keccak(HexBytes(sent)).hex() in str(error.value)
+
+
+def test_the_next_transaction_queues_behind_one_that_is_not_mined_yet(node: Any) -> None:
+    sender = TransactionSender(without_receipts(node), ACCOUNTS)
+    for nonce in range(2):
+        with pytest.raises(ReceiptTimeout):
+            sender.send(OWNER, STRANGER, "0x", 21_000, "greet")
+        assert last_sent(node)["nonce"] == nonce
+
+
+@pytest.mark.parametrize("lost", ["eth_sendRawTransaction", "eth_getTransactionReceipt"])
+@pytest.mark.parametrize("reply", [HTTPStatus.BAD_GATEWAY, b"<html>"], ids=["status", "html"])
+def test_a_transaction_whose_answer_is_lost_is_named_and_not_sent_again(
+    node: Any, http: Connection, lost: str, reply: Any
+) -> None:
+    ledger = market_on(http)
+    sent = len(node.sent())
+
+    def lose(params: list[Any]) -> Any:
+        node.on_chain(lost, params)
+        return reply
+
+    node.replaced[lost] = lose
+    with pytest.raises(ReceiptTimeout, match="before sending it again") as error:
+        ledger.pause()
+    assert len(node.sent()) == sent + 1
+    assert keccak(HexBytes(node.sent()[-1])).hex() in str(error.value)
+
+
+def test_calls_go_on_after_an_answer_was_lost(node: Any, http: Connection) -> None:
+    ledger = market_on(http)
+
+    def lose(params: list[Any]) -> Any:
+        node.on_chain("eth_sendRawTransaction", params)
+        return HTTPStatus.BAD_GATEWAY
+
+    node.replaced["eth_sendRawTransaction"] = lose
+    with pytest.raises(ReceiptTimeout):
+        ledger.pause()
+    node.replaced.clear()
+    ledger.unpause()
+    assert not ledger.paused()
+
+
+def test_a_receipt_that_the_node_refuses_leaves_it_open_whether_it_was_mined(
+    node: Any, http: Connection
+) -> None:
+    ledger = market_on(http)
+    node.replaced["eth_getTransactionReceipt"] = lambda _: {
+        "error": {"code": -32005, "message": "limit exceeded"}
+    }
+    with pytest.raises(ReceiptTimeout, match="what became of it is not known"):
+        ledger.pause()
+    assert ledger.paused()
+
+
+def test_a_node_that_dies_before_anything_is_sent_is_unreachable(
+    node: Any, http: Connection
+) -> None:
+    ledger = market_on(http)
+    sent = len(node.sent())
+    node.replaced["eth_call"] = lambda _: HTTPStatus.SERVICE_UNAVAILABLE
+    with pytest.raises(NodeUnreachable):
+        ledger.pause()
+    assert len(node.sent()) == sent
+
+
+# ------------------------------------------------------------------ the clock
+
+
+def at(period: int) -> datetime:
+    return datetime.fromtimestamp(period * PERIOD_LENGTH, tz=UTC)
+
+
+def test_the_first_readings_trade_in_the_chains_next_period(connection: Connection) -> None:
+    clock = ChainClock(connection, PERIOD_LENGTH)
+    now = GENESIS_TIME // PERIOD_LENGTH
+    assert clock.advance_to(at(1000)) == now + 1
+    assert connection.block_time() // PERIOD_LENGTH == now + 1
+
+
+def test_later_readings_trade_as_much_later(connection: Connection) -> None:
+    clock = ChainClock(connection, PERIOD_LENGTH)
+    first = clock.advance_to(at(1000))
+    assert clock.advance_to(at(1003)) == first + 3
+    assert connection.block_time() // PERIOD_LENGTH == first + 3
+
+
+def test_a_period_that_has_begun_already_is_not_waited_for(embedded: Connection) -> None:
+    clock = ChainClock(embedded, PERIOD_LENGTH)
+    clock.advance_to(at(1000))
+    before = embedded.block_time()
+    clock.advance_to(at(1000))
+    assert embedded.block_time() == before
+
+
+def test_an_embedded_chain_that_begins_a_period_early_has_the_time_of_the_readings() -> None:
+    start = datetime(2016, 8, 15, 12, tzinfo=UTC)
+    begin = start - PERIOD
+    connection = Connection.open(EMBEDDED, [OWNER], int(begin.timestamp()))
+    clock = ChainClock(connection, PERIOD_LENGTH)
+    assert clock.advance_to(start) == int(start.timestamp()) // PERIOD_LENGTH
+    assert connection.block_time() // PERIOD_LENGTH == int(start.timestamp()) // PERIOD_LENGTH
+
+
+def test_a_network_is_not_simulated_on_where_gas_is_free() -> None:
+    assert not EMBEDDED.simulate
+    assert Network("any").simulate

@@ -1,0 +1,392 @@
+"""Producer, consumer and aggregator: what they post, draw and match, and when they stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+
+from energy_chain import (
+    AggregatorNode,
+    ConsumerNode,
+    InvalidInput,
+    MatchingReport,
+    MemoryLedger,
+    ProducerNode,
+)
+from energy_chain.errors import MarketPaused, MeterNotRegistered
+from energy_chain.events import DeliveryConfirmed, ReleasePosted, RequestPosted
+from energy_chain.schedule import PeriodEnergy, PostingReport
+
+OWNER, AGGREGATOR, OPERATOR, STRANGER = (f"0x{n:040X}" for n in range(1, 5))
+PRODUCER, CONSUMER, NEIGHBOUR = (f"0x{n:040X}" for n in range(0xA0, 0xA3))
+PERIOD_LENGTH = 60
+FIRST = 1_000
+TICK = 20
+SOON = 0.001
+LONG = 30.0
+"""Seconds after which a thread has failed to do what it should do at once."""
+
+
+class Clock:
+    """The market's time, in seconds."""
+
+    def __init__(self) -> None:
+        self.now = FIRST * PERIOD_LENGTH
+
+    def __call__(self) -> int:
+        return self.now
+
+
+class Ticking(Event):
+    """Waiting for it lets the market's time pass instead of one's own."""
+
+    def __init__(self, clock: Clock, stop_at: int = FIRST + 1_000) -> None:
+        super().__init__()
+        self._clock, self._end = clock, stop_at * PERIOD_LENGTH
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self._clock.now += TICK
+        if self._clock.now >= self._end:
+            self.set()
+        return self.is_set()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ledger(clock: Clock) -> MemoryLedger:
+    """The metering operator's ledger of a market with three meters."""
+    ledger = MemoryLedger.deploy(OWNER, AGGREGATOR, OPERATOR, PERIOD_LENGTH, clock)
+    ledger.register_meters([PRODUCER, CONSUMER, NEIGHBOUR])
+    return ledger.as_account(OPERATOR)
+
+
+@pytest.fixture
+def calls(ledger: MemoryLedger) -> Callable[[], int]:
+    """How many calls have changed something so far."""
+    return lambda: len(list(ledger.history()))
+
+
+def posted(ledger: MemoryLedger) -> list[tuple[int, Any]]:
+    """The orders posted, each with the period it was posted in."""
+    return [
+        (receipt.timestamp // PERIOD_LENGTH, event.energy)
+        for receipt in ledger.history()
+        for event in receipt.events
+        if isinstance(event, RequestPosted | ReleasePosted)
+    ]
+
+
+def match(ledger: MemoryLedger, *energies: int) -> None:
+    """Matches of the consumer, one for each energy."""
+    for energy in energies:
+        ledger.post_request(PRODUCER, energy)
+        ledger.post_release(CONSUMER, energy)
+        ledger.match_pending(1)
+
+
+# ------------------------------------------------------------------ producer
+
+
+def test_a_producer_puts_a_request(ledger: MemoryLedger) -> None:
+    receipt = ProducerNode(ledger).put_energy_request(PRODUCER, 500)
+    assert receipt.events[-1] == RequestPosted(PRODUCER, 0, 500)
+    assert ledger.request_energy(PRODUCER) == 500
+
+
+def test_a_refused_request_is_raised(ledger: MemoryLedger) -> None:
+    with pytest.raises(MeterNotRegistered):
+        ProducerNode(ledger).put_energy_request(STRANGER, 500)
+    with pytest.raises(InvalidInput):
+        ProducerNode(ledger).put_energy_request(PRODUCER, 0.5)  # type: ignore[arg-type]
+
+
+def test_each_surplus_is_offered_in_its_own_period(ledger: MemoryLedger, clock: Clock) -> None:
+    surpluses = [PeriodEnergy(FIRST + n, 10 + n) for n in (0, 1, 3)]
+    report = ProducerNode(ledger).run(PRODUCER, surpluses, Ticking(clock), SOON)
+    assert report == PostingReport(posted=3, late=0)
+    assert posted(ledger) == [(FIRST, 10), (FIRST + 1, 11), (FIRST + 3, 13)]
+
+
+def test_what_comes_too_late_is_counted_and_not_posted(ledger: MemoryLedger, clock: Clock) -> None:
+    surpluses = [PeriodEnergy(FIRST - 2, 8), PeriodEnergy(FIRST - 1, 9), PeriodEnergy(FIRST, 10)]
+    report = ProducerNode(ledger).run(PRODUCER, surpluses, Ticking(clock), SOON)
+    assert report == PostingReport(posted=1, late=2)
+    assert posted(ledger) == [(FIRST, 10)]
+
+
+def test_nothing_is_no_order_and_never_late(ledger: MemoryLedger, clock: Clock) -> None:
+    surpluses = [PeriodEnergy(FIRST - 1, 0), PeriodEnergy(FIRST, 0)]
+    report = ProducerNode(ledger).run(PRODUCER, surpluses, Ticking(clock), SOON)
+    assert report == PostingReport(posted=0, late=0)
+
+
+def test_a_producer_stops_while_it_waits_for_a_period(ledger: MemoryLedger, clock: Clock) -> None:
+    surpluses = [PeriodEnergy(FIRST, 10), PeriodEnergy(FIRST + 50, 11)]
+    stop = Ticking(clock, stop_at=FIRST + 2)
+    report = ProducerNode(ledger).run(PRODUCER, surpluses, stop, SOON)
+    assert report == PostingReport(posted=1, late=0)
+
+
+def test_a_producer_that_is_stopped_posts_nothing(ledger: MemoryLedger, clock: Clock) -> None:
+    stop = Ticking(clock)
+    stop.set()
+    report = ProducerNode(ledger).run(PRODUCER, [PeriodEnergy(FIRST, 10)], stop, SOON)
+    assert report == PostingReport(posted=0, late=0)
+    assert posted(ledger) == []
+
+
+def test_a_producer_in_a_thread_stops_when_told(ledger: MemoryLedger) -> None:
+    stop, reports = Event(), []
+    surpluses = [PeriodEnergy(FIRST + 1, 10)]
+    thread = Thread(
+        target=lambda: reports.append(ProducerNode(ledger).run(PRODUCER, surpluses, stop, SOON))
+    )
+    thread.start()
+    stop.set()
+    thread.join(LONG)
+    assert reports == [PostingReport(posted=0, late=0)]
+
+
+def test_a_refusal_ends_a_run(ledger: MemoryLedger, clock: Clock) -> None:
+    ledger.as_account(OWNER).pause()
+    with pytest.raises(MarketPaused):
+        ProducerNode(ledger).run(PRODUCER, [PeriodEnergy(FIRST, 10)], Ticking(clock), SOON)
+
+
+# ------------------------------------------------------------------ consumer
+
+
+def test_a_consumer_puts_a_release(ledger: MemoryLedger) -> None:
+    receipt = ConsumerNode(ledger).put_energy_release(CONSUMER, 300)
+    assert receipt.events[-1] == ReleasePosted(CONSUMER, 0, 300)
+    assert ledger.release_energy(CONSUMER) == 300
+
+
+def test_a_consumer_finds_its_latest_producer(ledger: MemoryLedger) -> None:
+    match(ledger, 5)
+    ledger.post_request(NEIGHBOUR, 5)
+    ledger.post_release(CONSUMER, 5)
+    ledger.match_pending(1)
+    assert ConsumerNode(ledger).fetch_target_address(CONSUMER) == NEIGHBOUR
+
+
+def test_there_is_no_producer_without_a_match(ledger: MemoryLedger) -> None:
+    match(ledger, 5)
+    assert ConsumerNode(ledger).fetch_target_address(NEIGHBOUR) is None
+    assert ConsumerNode(ledger).fetch_target_address(STRANGER) is None
+
+
+def test_looking_for_a_producer_sends_nothing(
+    ledger: MemoryLedger, calls: Callable[[], int]
+) -> None:
+    match(ledger, 5)
+    before = calls()
+    ConsumerNode(ledger).fetch_target_address(CONSUMER)
+    assert calls() == before
+
+
+def test_what_was_matched_is_drawn_oldest_first(ledger: MemoryLedger) -> None:
+    match(ledger, 5, 7, 6)
+    receipts = ConsumerNode(ledger).draw(CONSUMER)
+    confirmed = [DeliveryConfirmed(0, 5), DeliveryConfirmed(1, 7), DeliveryConfirmed(2, 6)]
+    assert [event for receipt in receipts for event in receipt.events] == confirmed
+    assert [m.energy for m in ledger.matches_of(CONSUMER)] == [0, 0, 0]
+
+
+def test_everything_is_drawn_once(ledger: MemoryLedger) -> None:
+    consumer = ConsumerNode(ledger)
+    match(ledger, 5)
+    consumer.draw(CONSUMER)
+    assert consumer.draw(CONSUMER) == []
+    match(ledger, 6)
+    assert [receipt.events for receipt in consumer.draw(CONSUMER)] == [(DeliveryConfirmed(1, 6),)]
+
+
+def test_a_consumer_that_was_started_again_draws_only_what_is_left(ledger: MemoryLedger) -> None:
+    match(ledger, 5, 6)
+    ledger.consume_match(0, 5)
+    ledger.consume_match(1, 2)
+    receipts = ConsumerNode(ledger).draw(CONSUMER)
+    assert [receipt.events for receipt in receipts] == [(DeliveryConfirmed(1, 4),)]
+
+
+def test_consumers_behind_one_node_do_not_share_what_they_have_seen(ledger: MemoryLedger) -> None:
+    consumer = ConsumerNode(ledger)
+    ledger.post_request(PRODUCER, 9)
+    ledger.post_release(NEIGHBOUR, 4)
+    ledger.post_release(CONSUMER, 5)
+    ledger.match_pending(2)
+    assert len(consumer.draw(CONSUMER)) == 1
+    assert len(consumer.draw(NEIGHBOUR)) == 1
+
+
+def test_a_match_of_somebody_else_is_left_alone(ledger: MemoryLedger) -> None:
+    match(ledger, 5)
+    assert ConsumerNode(ledger).draw(NEIGHBOUR) == []
+
+
+def test_a_need_is_asked_for_in_its_own_period_or_counted_as_late(
+    ledger: MemoryLedger, clock: Clock
+) -> None:
+    needs = [PeriodEnergy(FIRST - 1, 9), PeriodEnergy(FIRST, 10), PeriodEnergy(FIRST + 2, 12)]
+    report = ConsumerNode(ledger).run(CONSUMER, needs, Ticking(clock), SOON)
+    assert report == PostingReport(posted=2, late=1)
+    assert posted(ledger) == [(FIRST, 10), (FIRST + 2, 12)]
+
+
+def test_what_was_matched_is_drawn_before_the_next_release(
+    ledger: MemoryLedger, clock: Clock
+) -> None:
+    match(ledger, 5)
+    ConsumerNode(ledger).run(CONSUMER, [PeriodEnergy(FIRST + 1, 10)], Ticking(clock), SOON)
+    kinds = [type(event) for receipt in ledger.history() for event in receipt.events]
+    assert kinds.index(DeliveryConfirmed) < len(kinds) - 1
+    assert kinds[-1] is ReleasePosted
+
+
+def test_a_consumer_that_is_stopped_draws_what_is_left(ledger: MemoryLedger, clock: Clock) -> None:
+    match(ledger, 5)
+    stop = Ticking(clock)
+    stop.set()
+    assert ConsumerNode(ledger).run(CONSUMER, [], stop, SOON) == PostingReport(0, 0)
+    assert ledger.latest_match(CONSUMER) == (PRODUCER, 0)
+
+
+# ------------------------------------------------------------------ aggregator
+
+
+def test_an_aggregator_without_orders_sends_nothing(
+    ledger: MemoryLedger, calls: Callable[[], int]
+) -> None:
+    before = calls()
+    assert AggregatorNode(ledger).check_incoming_energy() == MatchingReport()
+    ledger.post_request(PRODUCER, 5)
+    assert AggregatorNode(ledger).check_incoming_energy() == MatchingReport()
+    assert calls() == before + 1
+
+
+def test_an_aggregator_matches_until_one_queue_is_empty(ledger: MemoryLedger) -> None:
+    ledger.post_request(PRODUCER, 5)
+    ledger.post_request(NEIGHBOUR, 6)
+    ledger.post_release(CONSUMER, 100)
+    report = AggregatorNode(ledger).check_incoming_energy()
+    assert report == MatchingReport(matches=2, energy=11, calls=1)
+    assert ledger.release_energy(CONSUMER) == 89
+
+
+def test_any_account_may_be_an_aggregator(ledger: MemoryLedger) -> None:
+    ledger.post_request(PRODUCER, 5)
+    ledger.post_release(CONSUMER, 5)
+    assert AggregatorNode(ledger.as_account(STRANGER)).check_incoming_energy().energy == 5
+
+
+class Watched:
+    """A ledger that answers some questions itself."""
+
+    def __init__(self, ledger: MemoryLedger, **answers: Callable[..., Any]) -> None:
+        self._ledger, self._answers = ledger, answers
+
+    def __getattr__(self, name: str) -> Any:
+        return self._answers.get(name) or getattr(self._ledger, name)
+
+
+def test_an_aggregator_matches_in_batches_that_fit(ledger: MemoryLedger) -> None:
+    for _ in range(5):
+        ledger.post_request(PRODUCER, 2)
+        ledger.post_release(CONSUMER, 2)
+    small: Any = Watched(ledger, max_matches=lambda: 2)
+    report = AggregatorNode(small).check_incoming_energy()
+    assert report == MatchingReport(matches=5, energy=10, calls=3)
+
+
+def test_no_more_matches_are_asked_for_than_orders_allow(ledger: MemoryLedger) -> None:
+    asked = []
+
+    def match_pending(max_matches: int) -> Any:
+        asked.append(max_matches)
+        return ledger.match_pending(max_matches)
+
+    for _ in range(3):
+        ledger.post_request(PRODUCER, 2)
+        ledger.post_release(CONSUMER, 2)
+    watched: Any = Watched(ledger, match_pending=match_pending)
+    AggregatorNode(watched).check_incoming_energy()
+    assert asked == [5]
+
+
+def test_an_aggregator_stops_when_another_one_is_faster(ledger: MemoryLedger) -> None:
+    ledger.post_request(PRODUCER, 5)
+    ledger.post_release(CONSUMER, 5)
+    late: Any = Watched(ledger, requests_outstanding=lambda: 1, releases_outstanding=lambda: 1)
+    ledger.match_pending(1)
+    report = AggregatorNode(late).check_incoming_energy()
+    assert report == MatchingReport(matches=0, energy=0, calls=1)
+
+
+def test_gas_of_all_calls_is_added_up(ledger: MemoryLedger) -> None:
+    ledger.post_request(PRODUCER, 4)
+    ledger.post_release(CONSUMER, 2)
+    ledger.post_release(CONSUMER, 2)
+    costly: Any = Watched(
+        ledger,
+        max_matches=lambda: 1,
+        match_pending=lambda count: replace(ledger.match_pending(count), gas_used=50_000),
+    )
+    assert AggregatorNode(costly).check_incoming_energy().gas_used == 100_000
+
+
+def test_a_paused_market_is_not_matched(ledger: MemoryLedger) -> None:
+    ledger.post_request(PRODUCER, 5)
+    ledger.post_release(CONSUMER, 5)
+    ledger.as_account(OWNER).pause()
+    with pytest.raises(MarketPaused):
+        AggregatorNode(ledger).check_incoming_energy()
+
+
+def test_an_aggregator_reports_each_time_it_matched_until_it_is_stopped(
+    ledger: MemoryLedger, clock: Clock
+) -> None:
+    reports: list[MatchingReport] = []
+
+    class Trading(Ticking):
+        def wait(self, timeout: float | None = None) -> bool:
+            if self._clock.now % (2 * TICK):  # every other time there is nothing to match
+                ledger.post_request(PRODUCER, 3)
+                ledger.post_release(CONSUMER, 3)
+            return super().wait(timeout)
+
+    AggregatorNode(ledger).run(Trading(clock, FIRST + 2), reports.append, SOON)
+    assert reports == [MatchingReport(matches=1, energy=3, calls=1)] * 2
+
+
+def test_an_aggregator_in_a_thread_matches_and_stops_when_told(ledger: MemoryLedger) -> None:
+    ledger.post_request(PRODUCER, 5)
+    ledger.post_release(CONSUMER, 4)
+    stop, matched = Event(), Event()
+    thread = Thread(
+        target=AggregatorNode(ledger).run, args=(stop, lambda _: matched.set(), SOON), daemon=True
+    )
+    thread.start()
+    assert matched.wait(LONG)
+    stop.set()
+    thread.join(LONG)
+    assert not thread.is_alive()
+    assert ledger.latest_match(CONSUMER) == (PRODUCER, 4)
+
+
+def test_an_aggregator_that_is_stopped_matches_nothing(ledger: MemoryLedger) -> None:
+    ledger.post_request(PRODUCER, 5)
+    ledger.post_release(CONSUMER, 5)
+    stop = Event()
+    stop.set()
+    AggregatorNode(ledger).run(stop)
+    assert ledger.match_counter() == 0
