@@ -16,7 +16,7 @@ from energy_chain.consumer_node import ConsumerNode
 from energy_chain.errors import ChainError, EnergyChainError, InvalidInput, MarketRefusal
 from energy_chain.events import Receipt
 from energy_chain.ledger import Ledger
-from energy_chain.market import Match, Meter, Period, Release, Request
+from energy_chain.market import Match, Meter, Release, Request
 from energy_chain.memory_ledger import MemoryLedger
 from energy_chain.producer_node import ProducerNode
 
@@ -34,7 +34,6 @@ __all__ = [
     "MatchingReport",
     "MemoryLedger",
     "Meter",
-    "Period",
     "ProducerNode",
     "Receipt",
     "Release",

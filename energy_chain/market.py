@@ -1,4 +1,4 @@
-"""The words of the market as data: orders, matches, meters, periods, limits.
+"""The words of the market as data: orders, matches, meters, limits.
 
 Energies are whole watt-hours (Wh). The limits are those of
 `contracts_vy/limits.vy`; a test holds the two together.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sized
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TypeAlias
 
 from energy_chain.errors import InvalidEnergy, InvalidInput
@@ -77,19 +76,6 @@ class Meter:
     number: int
     address: Address
     retired: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """A delivery period: the Unix times number * length up to (number + 1) * length, in seconds."""
-
-    number: int
-    length: int
-
-    @property
-    def start(self) -> datetime:
-        """When it begins, in UTC."""
-        return datetime.fromtimestamp(self.number * self.length, tz=UTC)
 
 
 def check_energy_type(value: int, call: str) -> int:
