@@ -223,6 +223,8 @@ def _append_batch(
     first: uint256 = state >> side >> TAIL & FIELD
     full: uint256 = unsafe_sub(len(words), 1)  # len(words) >= 1
     rest: uint256 = packed_orders._lanes(words[full])
+    if rest == 0:  # an empty word at the end would be written over the head of a full ring
+        self._refuse("energy: order lacks meter or Wh")
     count: uint256 = unsafe_add(full << 2, rest)  # <= 256
     self._check_room(state, side, unsafe_add(first, count))
     if registry >> RETIRED_AT != 0:

@@ -1,0 +1,181 @@
+"""One embedded chain for a session, its roles, and markets on it that each test finds as new.
+
+Heavy imports wait until a test asks for the chain: every worker pays for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import median
+from typing import Any
+
+import pytest
+
+from tests import brownie
+
+GENESIS_TIME = 900 * 1_888_889
+"""The start of a period of 900 s, in November 2023."""
+PERIOD_LENGTH = 900
+
+
+# ------------------------------------------------------------------ the chain
+
+
+@pytest.fixture(scope="session")
+def chain() -> brownie.Chain:
+    return brownie.Chain(accounts=20, genesis_time=GENESIS_TIME)
+
+
+@pytest.fixture(scope="session")
+def accounts(chain: brownie.Chain) -> list[str]:
+    return chain.accounts
+
+
+@pytest.fixture(scope="session")
+def EnergyContract(chain: brownie.Chain) -> brownie.Container:
+    return brownie.Container(chain)
+
+
+@pytest.fixture(scope="module")
+def module_isolation(chain: brownie.Chain) -> Iterator[None]:
+    """What a module deploys is gone after it, and the clock goes back."""
+    snapshot = chain.snapshot()
+    yield
+    chain.revert(snapshot)
+
+
+@pytest.fixture(autouse=True)
+def isolation(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a test does is undone after it. Costs nothing where no chain is used."""
+    if "chain" not in request.fixturenames:
+        yield
+        return
+    chain: brownie.Chain = request.getfixturevalue("chain")
+    snapshot = chain.snapshot()
+    yield
+    chain.revert(snapshot)
+
+
+# ------------------------------------------------------------------ the roles
+
+
+@pytest.fixture(scope="session")
+def owner(accounts: list[str]) -> str:
+    return accounts[0]
+
+
+@pytest.fixture(scope="session")
+def aggregator(accounts: list[str]) -> str:
+    return accounts[1]
+
+
+@pytest.fixture(scope="session")
+def operator(accounts: list[str]) -> str:
+    """The metering operator."""
+    return accounts[2]
+
+
+@pytest.fixture(scope="session")
+def stranger(accounts: list[str]) -> str:
+    return accounts[3]
+
+
+@pytest.fixture(scope="session")
+def newcomer(accounts: list[str]) -> str:
+    """An account that will be given a role, or a meter that will be registered."""
+    return accounts[4]
+
+
+@pytest.fixture(scope="session")
+def meters(accounts: list[str]) -> list[str]:
+    """The registered meters, eight: meter number n is `meters[n - 1]`."""
+    return accounts[5:13]
+
+
+@pytest.fixture(scope="session")
+def producer(meters: list[str]) -> str:
+    """Meter 1."""
+    return meters[0]
+
+
+@pytest.fixture(scope="session")
+def consumer(meters: list[str]) -> str:
+    """Meter 2."""
+    return meters[1]
+
+
+# ------------------------------------------------------------------ the markets
+
+
+@pytest.fixture(scope="module")
+def deploy(
+    module_isolation: None,  # noqa: ARG001 (comes first)
+    EnergyContract: brownie.Container,
+    owner: str,
+    aggregator: str,
+    operator: str,
+    meters: list[str],
+) -> Any:
+    """Deploys a market with the eight meters registered."""
+
+    def deploy(period_length: int) -> brownie.Contract:
+        market = EnergyContract.deploy(aggregator, operator, period_length, {"from": owner})
+        market.register_meters(meters, {"from": operator})
+        return market
+
+    return deploy
+
+
+@pytest.fixture(scope="module")
+def market(deploy: Any) -> brownie.Contract:
+    """A market whose orders never expire."""
+    return deploy(0)
+
+
+@pytest.fixture(scope="module")
+def periodic_market(deploy: Any) -> brownie.Contract:
+    """A market with delivery periods of 900 s, in the first seconds of one."""
+    return deploy(PERIOD_LENGTH)
+
+
+# ------------------------------------------------------------------ gas
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--gas", action="store_true", help="print the gas used by each function")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[GAS] = {}
+
+
+GAS: pytest.StashKey[dict[str, list[int]]] = pytest.StashKey()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    _merge(node.config, getattr(node, "workeroutput", {}).get("gas", {}))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    workeroutput = getattr(session.config, "workeroutput", None)
+    if workeroutput is not None:
+        workeroutput["gas"] = dict(brownie.gas)
+    else:
+        _merge(session.config, brownie.gas)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if not config.getoption("--gas"):
+        return
+    terminalreporter.section("gas")
+    terminalreporter.write_line(f"{'function':26}{'calls':>7}{'min':>12}{'median':>12}{'max':>12}")
+    for name, used in sorted(config.stash[GAS].items()):
+        terminalreporter.write_line(
+            f"{name:26}{len(used):7,}{min(used):12,}{round(median(used)):12,}{max(used):12,}"
+        )
+
+
+def _merge(config: pytest.Config, gas: dict[str, list[int]]) -> None:
+    for name, used in gas.items():
+        config.stash[GAS].setdefault(name, []).extend(used)
