@@ -1,5 +1,6 @@
 # make demo   set up and let a neighbourhood trade for a day on the embedded chain
 # make test   set up and run every check
+# make bench  set up and measure the gas of every call
 #
 # Each has a virtual environment of its own, made with uv where that is installed
 # and with pip otherwise, from versions that are locked with their hashes.
@@ -9,7 +10,10 @@ ARGS ?=
 UV := $(shell command -v uv 2>/dev/null)
 SOURCES := $(shell find contracts_vy energy_chain -name '*.vy*' -o -name '*.py')
 
-.PHONY: demo test bench lock clean
+.PHONY: help demo test bench lock clean
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
 
 demo: .venv/ready
 	.venv/bin/energy-chain demo $(ARGS)
@@ -27,6 +31,7 @@ bench: .venv-dev/ready
 define environment
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
 	  { echo "error: $(PYTHON) is not Python 3.11 or 3.12: run make PYTHON=python3.11"; exit 2; }
+	@echo "setting up $(1), which takes up to a minute"
 	rm -rf $(1)
 	$(if $(UV),$(UV) venv -q --python $(PYTHON) $(1),$(PYTHON) -m venv $(1))
 	$(call pip,$(1)) --require-hashes -r $(2)

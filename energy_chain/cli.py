@@ -79,15 +79,25 @@ def demo(
     ] = None,
     day: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="First day; a file's first whole day by default."),
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            metavar="YYYY-MM-DD",
+            help="First day; by default a file's first whole day, or 2026-06-21 made up.",
+        ),
     ] = None,
     days: Annotated[int, typer.Option(min=1, help="How many days.")] = 1,
     homes: Annotated[
         int | None,
-        typer.Option(min=1, help="How many homes: 10 made up, or the first of the file."),
+        typer.Option(
+            min=1, help="How many homes: made up (10 by default), or the first so many of the file."
+        ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of readings that are made up.")] = None,
-    unit: Annotated[Unit, typer.Option(help="Unit of the file's energies.")] = Unit.KWH,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of readings that are made up; 0 by default.")
+    ] = None,
+    unit: Annotated[
+        Unit, typer.Option(help="Unit of the file's energies.", case_sensitive=False)
+    ] = Unit.KWH,
     column: Annotated[
         list[str] | None,
         typer.Option(
@@ -98,7 +108,10 @@ def demo(
     ] = None,
     timezone: Annotated[
         str | None,
-        typer.Option(help="Time zone of times without an offset, such as Europe/Berlin."),
+        typer.Option(
+            help="Time zone whose days are meant, and of times without an offset, such as "
+            "Europe/Berlin."
+        ),
     ] = None,
     network: Annotated[
         str, typer.Option(help="'embedded', or the URL of a development node.")
@@ -177,7 +190,13 @@ def _measured(
     readings = read_csv(
         path, columns=columns, unit=unit.value, timezone=zone, days=DayRange(first, days)
     )
-    return readings if homes is None else readings.of_meters(readings.meters[:homes])
+    if homes is None:
+        return readings
+    if homes > len(readings.meters):
+        raise InvalidInput(
+            f"--homes {homes}: {path} has {len(readings.meters)}; give at most as many"
+        )
+    return readings.of_meters(readings.meters[:homes])
 
 
 def _columns(given: list[str] | None) -> Columns:
@@ -188,7 +207,7 @@ def _columns(given: list[str] | None) -> Columns:
         role, equals, name = text.partition("=")
         if not equals or not name or role not in Columns.__dataclass_fields__:
             raise InvalidInput(
-                f"--column {text} is not ROLE=NAME: ROLE is one of "
+                f"--column {text}: give ROLE=NAME, where ROLE is one of "
                 f"{', '.join(Columns.__dataclass_fields__)}"
             )
         names[role] = name
@@ -210,31 +229,47 @@ def _zone(name: str | None) -> ZoneInfo | None:
 def _progress(readings: Readings) -> Iterator[Any]:
     """A live line on standard error while a market trades; nothing when that is no terminal."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     periods = len(readings.readings) // len(readings.meters)
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("periods"),
+        BarColumn(bar_width=20),
         TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
     )
     console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("starting the chain", total=periods)
+    terminal = console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=not terminal) as bar:
+        trading = bar.add_task("starting the chain", total=periods)
 
         def show(trade: Trade) -> None:
-            description = f"{trade.matches} matches, {_kwh(trade.matched)} matched"
+            description = f"period {trade.periods} of {periods}, {_kwh(trade.matched)} matched"
+            bar.update(trading, completed=trade.periods, description=description)
             if trade.periods == periods:
-                description = f"{description}; auditing"
-            bar.update(task, completed=trade.periods, description=description)
+                bar.add_task("auditing", total=None)
 
         yield show
 
 
 def _kwh(energy: int) -> str:
     return f"{energy / 1000:,.3f} kWh"
+
+
+def _count(number: int, of_what: str) -> str:
+    plural = "es" if of_what.endswith("ch") else "s"
+    return f"{number:,} {of_what}{'' if number == 1 else plural}"
+
+
+def _each(gas: int, number: int, of_what: str) -> str:
+    return f"{gas / number:,.0f} for each of {_count(number, of_what)}" if number else ""
 
 
 def _days(readings: Readings) -> str:
@@ -249,7 +284,8 @@ def _print_result(readings: Readings, result: DemoResult) -> None:
     trade, verdict = result.trade, result.audit
     minutes = readings.period / timedelta(minutes=1)
     table = Table(
-        title=f"{trade.homes} homes, {_days(readings)}, {trade.periods} periods of {minutes:g} min",
+        title=f"{_count(trade.homes, 'home')}, {_days(readings)}, "
+        f"{_count(trade.periods, 'period')} of {minutes:g} min",
         show_header=False,
         title_justify="left",
     )
@@ -282,20 +318,33 @@ def _print_result(readings: Readings, result: DemoResult) -> None:
 
 
 def _rows(trade: Trade) -> Iterator[tuple[str, str, str]]:
-    yield "Offered", _kwh(trade.offered), f"{trade.requests} requests"
-    yield "Needed", _kwh(trade.needed), f"{trade.releases} releases"
-    yield "Matched", _kwh(trade.matched), f"{trade.matches} matches"
+    orders = trade.requests + trade.releases
+    yield "Offered", _kwh(trade.offered), f"{_count(trade.requests, 'request')}, after own use"
+    yield "Needed", _kwh(trade.needed), f"{_count(trade.releases, 'release')}, after own use"
+    yield "Matched", _kwh(trade.matched), _count(trade.matches, "match")
     yield "Consumed and confirmed", _kwh(trade.consumed), ""
-    yield "Left to the grid", _kwh(trade.to_grid), "offered, needed by nobody in time"
-    yield "Taken from the grid", _kwh(trade.from_grid), "needed, offered by nobody in time"
+    yield "Left to the grid", _kwh(trade.to_grid), "nobody needed it in its period"
+    yield "Taken from the grid", _kwh(trade.from_grid), "nobody offered it in its period"
     share = trade.local_share
     yield "Need met locally", "-" if share is None else f"{share:.1%}", ""
     yield "", "", ""
-    yield "Gas of posting", f"{trade.posting_gas:,}", ""
-    yield "Gas of matching", f"{trade.matching_gas:,}", ""
-    yield "Gas of consuming", f"{trade.consuming_gas:,}", ""
+    yield "Gas of posting", f"{trade.posting_gas:,}", _each(trade.posting_gas, orders, "order")
+    yield (
+        "Gas of matching",
+        f"{trade.matching_gas:,}",
+        _each(trade.matching_gas, trade.matches, "match"),
+    )
+    yield (
+        "Gas of consuming",
+        f"{trade.consuming_gas:,}",
+        _each(trade.consuming_gas, trade.matches, "match"),
+    )
     per_kwh = trade.gas_per_matched_kwh
-    yield "Gas for each kWh matched", "-" if per_kwh is None else f"{per_kwh:,.0f}", "all three"
+    yield (
+        "Gas for each kWh matched",
+        "-" if per_kwh is None else f"{per_kwh:,.0f}",
+        "posting, matching and consuming",
+    )
 
 
 def _as_json(readings: Readings, result: DemoResult) -> dict[str, Any]:

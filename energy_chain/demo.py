@@ -9,9 +9,9 @@ from energy_chain.chain.accounts import development_accounts
 from energy_chain.chain.clock import ChainClock
 from energy_chain.chain.connection import Connection
 from energy_chain.chain.contract_ledger import ContractLedger
-from energy_chain.chain.networks import Network
+from energy_chain.chain.networks import EMBEDDED, Network
 from energy_chain.chain.sender import TransactionSender
-from energy_chain.errors import WrongChain
+from energy_chain.errors import InvalidInput, WrongChain
 from energy_chain.meters import Readings
 from energy_chain.record.audit import AuditReport, audit
 from energy_chain.replay import Trade, replay
@@ -19,8 +19,8 @@ from energy_chain.replay import Trade, replay
 HOME_BALANCE = 10**18
 """Wei that each home is given where it owns nothing."""
 TRANSFER_GAS = 21_000
-SETUP_BLOCKS = 4
-"""Blocks before the first period on the embedded chain: the deployment and some to spare."""
+SPARE_BLOCKS = 10
+"""Blocks of a period on the embedded chain that are not for posting and drawing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,13 @@ def run_demo(
         progress: called after each period.
 
     Raises:
+        InvalidInput: there are more homes than the embedded chain has room for.
         WrongChain: the network is no development network.
         EnergyChainError: as `replay` raises it.
     """
     period_length = int(readings.period.total_seconds())
+    if network.name == EMBEDDED.name:
+        _check_room(len(readings.meters), period_length)
     owner, aggregator, operator, *homes = development_accounts(3 + len(readings.meters))
     everyone = (owner, aggregator, operator, *homes)
     begin = int(readings.readings[0].start.timestamp()) // period_length - 1
@@ -83,3 +86,14 @@ def run_demo(
         trade,
         audit(ledger.history(), ledger),
     )
+
+
+def _check_room(homes: int, period_length: int) -> None:
+    # The embedded chain has a block a second and a transaction a block. Every home posts, and there
+    # are fewer matches to draw than homes.
+    most = (period_length - SPARE_BLOCKS) // 2
+    if homes > most:
+        raise InvalidInput(
+            f"{homes} homes are too many for the embedded chain, which has room for {most} in "
+            f"periods of {period_length} s: give --homes {most} or fewer"
+        )

@@ -38,6 +38,7 @@ _WH_IN: dict[str, Decimal] = {"kWh": Decimal(1000), "Wh": Decimal(1)}
 # writes out, and keep later sums exact.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d\d?)?", re.ASCII)
 _NUMBER_LENGTH = 60
+_DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 
 _NO_OFFSET = "the time has no UTC offset"
 _GIVE_ZONE = "give its time zone with --timezone"
@@ -117,14 +118,27 @@ def first_whole_day(
     unit: Literal["kWh", "Wh"] = "kWh",
     timezone: tzinfo | None = None,
 ) -> date:
-    """The first local day of a file that its readings do not begin in the middle of.
+    """The first local day of a file that some readings begin and others end.
 
-    The arguments and what is raised are those of `read_csv`, for columns and times.
+    The arguments and what is raised are those of `read_csv`, for columns and
+    times. Raises InvalidInput when the file has no such day.
     """
-    times = _scan(path, columns, unit, timezone, DayRange(date.min)).known_times()
-    first = min(times, key=lambda time: time.instant)
-    begun = any((first.start.hour, first.start.minute, first.start.second))
-    return first.day + DAY if begun else first.day
+    scan = _scan(path, columns, unit, timezone, DayRange(date.min))
+    times = sorted(scan.known_times(), key=lambda time: time.instant)
+    steps = Counter(after.instant - time.instant for time, after in pairwise(times))
+    period = max(steps, key=lambda step: (steps[step], -step), default=0)
+    instants = {time.instant for time in times}
+    for time in times:
+        midnight = not any((time.start.hour, time.start.minute, time.start.second))
+        end = day_start(time.day + DAY, timezone or time.start.tzinfo or UTC)
+        last = (end - _EPOCH) // _MICROSECOND - period
+        if midnight and last in instants:
+            return time.day
+    raise InvalidInput(
+        f"{path} has no whole day, only {times[0].start.isoformat()} to "
+        f"{times[-1].start.isoformat()}; give readings from midnight on, each with the start of "
+        "its period"
+    )
 
 
 def _scan(
@@ -226,11 +240,16 @@ class _Scan:
 
     def _positions(self, header: list[str], names: dict[str, str]) -> list[int]:
         found = [name.strip() for name in header]
+        if len(found) == 1 and (separator := next((c for c in ";\t|" if c in found[0]), None)):
+            raise InvalidInput(
+                f"{self.source} separates its columns by {separator!r}; give a file with commas, "
+                "and with points in its numbers"
+            )
         faults = []
-        for role, name in names.items():
+        for name in names.values():
             count = found.count(name)
             if count == 0:
-                faults.append(f"no column {name!r} (map yours with --column {role}=NAME)")
+                faults.append(f"no column {name!r}")
             elif count > 1:
                 faults.append(f"{count} columns are named {name!r}")
         for name, count in Counter(names.values()).items():
@@ -248,7 +267,8 @@ class _Scan:
                     )
                 ],
                 self.source,
-                "name the file's columns with --column ROLE=NAME; readings are never guessed",
+                "name the file's columns with "
+                + " ".join(f"--column {role}=NAME" for role in names if names[role] not in found),
             )
         return [found.index(name) for name in names.values()]
 
@@ -302,7 +322,7 @@ class _Scan:
         try:
             time = datetime.fromisoformat(text)
         except ValueError:
-            return f"time {_shown(text)} is not ISO 8601, as 2016-08-15T13:00:00-08:00 is"
+            return f"time {_shown(text)} is not ISO 8601, as 2016-08-15 13:00 is"
         if time.year in (MINYEAR, MAXYEAR):  # where a conversion could leave the calendar
             return f"time {_shown(text)} is at the very end of the calendar"
         if time.tzinfo is None:
@@ -325,7 +345,10 @@ class _Scan:
         """The energy in Wh; None, and a problem, when `text` is not a usable one."""
         text = text.strip()
         if len(text) > _NUMBER_LENGTH or not _NUMBER.fullmatch(text):
-            self._problem(f"{role} {_shown(text)} is not a finite number" if text else f"no {role}")
+            fault = f"{role} {_shown(text)} is not a number" if text else f"no {role}"
+            if _DECIMAL_COMMA.fullmatch(text):
+                fault += ": write it with a decimal point"
+            self._problem(fault)
             return None
         energy = EXACT.multiply(Decimal(text), self.wh_in_unit)
         if 0 <= energy <= _LIMIT_WH:

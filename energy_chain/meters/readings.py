@@ -16,7 +16,7 @@ DAY = timedelta(days=1)
 MIN_PERIOD = timedelta(seconds=60)
 
 _SHOWN_PROBLEMS = 10
-_REMEDY = "correct the file or choose other days; readings are never guessed"
+_REMEDY = "correct the file, or choose days without these lines; readings are never guessed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -306,8 +306,8 @@ def changed(number: int, row: str | None) -> list[str]:
             ("line 7: ", "line 3 is a reading of the same period"),
         ),
         (changed(4, f"b,{DAY}T06:00:00Z,-1,0"), ("line 6: consumption '-1' is negative",)),
-        (changed(4, f"b,{DAY}T06:00:00Z,1,much"), ("line 6: production 'much' is not a finite",)),
-        (changed(4, f"b,{DAY}T06:00:00Z,nan,0"), ("line 6: consumption 'nan' is not a finite",)),
+        (changed(4, f"b,{DAY}T06:00:00Z,1,much"), ("line 6: production 'much' is not a number",)),
+        (changed(4, f"b,{DAY}T06:00:00Z,nan,0"), ("line 6: consumption 'nan' is not a number",)),
         (changed(4, f"b,{DAY}T06:00:00Z,1"), ("line 6: 3 columns where the header has 4",)),
         (changed(4, "b,yesterday,1,1"), ("line 6: time 'yesterday' is not ISO 8601",)),
         ([row.replace("Z", "") for row in lines(6)], ("no UTC offset", "with --timezone")),
@@ -367,9 +367,9 @@ def test_an_option_that_cannot_be_used_is_refused(
     ("arguments", "fragments"),
     [
         (("--seed", 0), ("--seed makes readings up",)),
-        (("--column", "meter"), ("--column meter is not ROLE=NAME", "production")),
-        (("--column", "meter="), ("--column meter= is not ROLE=NAME",)),
-        (("--column", "price=EUR"), ("--column price=EUR is not ROLE=NAME",)),
+        (("--column", "meter"), ("--column meter: give ROLE=NAME", "production")),
+        (("--column", "meter="), ("--column meter=: give ROLE=NAME",)),
+        (("--column", "price=EUR"), ("--column price=EUR: give ROLE=NAME",)),
         (("--timezone", "nowhere"), ("time zone 'nowhere' is unknown",)),
     ],
 )
@@ -389,7 +389,7 @@ def test_several_problems_of_a_file_are_listed_with_their_lines(
     assert (code, out) == (2, "")
     assert re.fullmatch(r"error: .*homes\.csv: 2 problems", first)
     assert rest[0] == "  line 4: consumption '-1' is negative"
-    assert rest[1] == "  line 9: production 'much' is not a finite number"
+    assert rest[1] == "  line 9: production 'much' is not a number"
     assert len(rest) == 3
 
 

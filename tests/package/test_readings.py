@@ -19,6 +19,7 @@ from energy_chain.meters import (
     Problem,
     Readings,
     ReadingsError,
+    first_whole_day,
     read_csv,
 )
 
@@ -183,11 +184,11 @@ def test_a_time_that_cannot_be_read_is_a_problem_outside_the_days_too(read: Read
     ("text", "fault"),
     [
         ("", "no consumption"),
-        ("NaN", "not a finite number"),
-        ("inf", "not a finite number"),
-        ("1e999", "not a finite number"),
-        ("1_0", "not a finite number"),
-        ("0 5", "not a finite number"),
+        ("NaN", "is not a number"),
+        ("inf", "is not a number"),
+        ("1e999", "is not a number"),
+        ("1_0", "is not a number"),
+        ("0 5", "is not a number"),
         ("-0.1", "is negative"),
         ("4294967.2951", "more than 4294967295 Wh"),
     ],
@@ -384,7 +385,9 @@ def test_the_message_shows_the_number_of_problems_and_the_first_ten() -> None:
     assert lines[0] == "home.csv: 12 problems"
     assert lines[1:11] == [f"  line {n}: bad" for n in range(2, 12)]
     assert lines[11] == "  and 2 more"
-    assert lines[12] == "correct the file or choose other days; readings are never guessed"
+    assert lines[12] == (
+        "correct the file, or choose days without these lines; readings are never guessed"
+    )
 
 
 def test_a_readings_error_survives_pickling() -> None:
@@ -401,3 +404,27 @@ def test_a_range_of_no_days_is_refused() -> None:
 def test_a_range_beyond_the_calendar_is_refused() -> None:
     with pytest.raises(InvalidInput, match="give fewer days"):
         DayRange(date(2016, 8, 1), 10**9)
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_file_with_other_separators_is_told_so(read: Reader, separator: str) -> None:
+    with pytest.raises(InvalidInput, match="separates its columns by"):
+        read(header=HEADER.replace(",", separator))
+
+
+def test_the_first_whole_day_begins_at_midnight_and_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "home.csv"
+    path.write_text("\n".join([HEADER, *hourly("a", "2016-08-01T05:00Z", 50)]))
+    assert first_whole_day(path) == date(2016, 8, 2)
+
+
+def test_a_file_without_a_whole_day_says_what_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "home.csv"
+    path.write_text("\n".join([HEADER, *hourly("a", "2016-08-01T12:00Z", 12)]))
+    with pytest.raises(InvalidInput, match=r"no whole day, only 2016-08-01T12.* to 2016-08-01T23"):
+        first_whole_day(path)
+
+
+def test_a_decimal_comma_is_told_so(read: Reader) -> None:
+    with pytest.raises(ReadingsError, match="write it with a decimal point"):
+        read('a,2016-08-01T00:00Z,"0,5",0')
