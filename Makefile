@@ -22,7 +22,7 @@ test: .venv-dev/ready
 	.venv-dev/bin/ruff check .
 	.venv-dev/bin/ruff format --check .
 	.venv-dev/bin/mypy
-	.venv-dev/bin/pytest -n auto $(ARGS)
+	.venv-dev/bin/pytest -n auto --dist worksteal $(ARGS)
 
 bench: .venv-dev/ready
 	.venv-dev/bin/python -m benchmarks $(ARGS)

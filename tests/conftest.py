@@ -10,8 +10,13 @@ from statistics import median
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests import brownie
+
+# The same examples in every run; a test says itself how many.
+settings.register_profile("same", derandomize=True, database=None, deadline=None)
+settings.load_profile("same")
 
 GENESIS_TIME = 900 * 1_888_889
 """The start of a period of 900 s, in November 2023."""

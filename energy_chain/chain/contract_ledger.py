@@ -108,11 +108,11 @@ class ContractLedger:
             period_length: seconds, 60..31,622,400; 0 means that orders never expire.
 
         Raises:
+            InvalidInput: the period length is no number.
             InvalidPeriodLength, ZeroAddress: the constructor refuses.
         """
         w3, artifact = sender.connection.w3, load_artifact()
-        if type(period_length) is not int or period_length < 0:
-            raise InvalidInput(f"period length {period_length!r} is not a number of seconds")
+        check_count(period_length, "period length")
         constructor = w3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode).constructor(
             parse_address(aggregator), parse_address(metering_operator), period_length
         )

@@ -356,7 +356,7 @@ def test_a_period_length_that_is_no_number_of_seconds_is_refused(
     embedded: Connection, period_length: Any
 ) -> None:
     sender = TransactionSender(embedded, ACCOUNTS)
-    with pytest.raises(InvalidInput, match="is not a number of seconds"):
+    with pytest.raises(InvalidInput, match="is not a count"):
         ContractLedger.deploy(sender, OWNER, AGGREGATOR, OPERATOR, period_length)
 
 

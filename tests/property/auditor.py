@@ -1,0 +1,105 @@
+"""The rules that never break, checked on what a market logs and on nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from energy_chain import events
+from energy_chain.events import Event
+
+
+class Auditor:
+    """Follows a market by its events from the deployment on."""
+
+    def __init__(self) -> None:
+        self.requests: list[list[int]] = []
+        """Meter number and Wh left of the requests outstanding, oldest first."""
+        self.releases: list[list[int]] = []
+        self.posted_requests = self.posted_releases = 0
+        """Wh."""
+        self.expired_requests = self.expired_releases = 0
+        """Wh."""
+        self.request_counter = self.release_counter = 0
+        self.matched: list[int] = []
+        """Wh of every match."""
+        self.unconsumed: list[int] = []
+        self._numbers: dict[str, int] = {}
+        self._limit: int | None = None
+
+    def hear(self, happened: Iterable[Event]) -> None:
+        """Checks the events of one call."""
+        for event in happened:
+            match event:
+                case events.MeterRegistered(meter, number):
+                    assert self._numbers.setdefault(meter, number) == number
+                case events.RequestPosted(meter, counter, energy):
+                    self._post_requests(counter, [(self._numbers[meter], energy)])
+                case events.ReleasePosted(meter, counter, energy):
+                    self._post_releases(counter, [(self._numbers[meter], energy)])
+                case events.RequestsPosted(first, orders):
+                    self._post_requests(first, [(o.meter, o.energy) for o in orders])
+                case events.ReleasesPosted(first, orders):
+                    self._post_releases(first, [(o.meter, o.energy) for o in orders])
+                case events.PeriodOpened(_, expired_requests, expired_releases):
+                    self._expire(expired_requests, expired_releases)
+                case events.MatchingLimited(energy):
+                    self._limit = energy
+                case events.Matched(first, fills):
+                    assert first == len(self.matched)
+                    for fill in fills:
+                        self._fill(fill.producer, fill.consumer, fill.energy)
+                    assert not self._limit, "less was matched than announced"
+                    self._limit = None
+                case events.DeliveryConfirmed(index, energy):
+                    self._consume(index, energy)
+                case events.DeliveriesConfirmed(first, energies):
+                    for index, energy in enumerate(energies, first):
+                        if energy:
+                            self._consume(index, energy)
+
+    def assert_balanced(self) -> None:
+        """Fails unless every Wh is accounted for, on both sides."""
+        matched = sum(self.matched)
+        offered = sum(left for _, left in self.requests)
+        needed = sum(left for _, left in self.releases)
+        assert self.posted_requests == matched + self.expired_requests + offered
+        assert self.posted_releases == matched + self.expired_releases + needed
+        assert not self.requests or self.requests[0][1] > 0
+        assert not self.releases or self.releases[0][1] > 0
+
+    def _post_requests(self, first: int, orders: list[tuple[int, int]]) -> None:
+        assert first == self.request_counter
+        self.request_counter += len(orders)
+        self.requests += [list(order) for order in orders]
+        self.posted_requests += sum(energy for _, energy in orders)
+
+    def _post_releases(self, first: int, orders: list[tuple[int, int]]) -> None:
+        assert first == self.release_counter
+        self.release_counter += len(orders)
+        self.releases += [list(order) for order in orders]
+        self.posted_releases += sum(energy for _, energy in orders)
+
+    def _expire(self, requests: int, releases: int) -> None:
+        assert (requests, releases) == (len(self.requests), len(self.releases))
+        self.expired_requests += sum(left for _, left in self.requests)
+        self.expired_releases += sum(left for _, left in self.releases)
+        self.requests, self.releases = [], []
+
+    def _fill(self, producer: int, consumer: int, energy: int) -> None:
+        request, release = self.requests[0], self.releases[0]
+        assert (producer, consumer) == (request[0], release[0]), "not the oldest orders"
+        possible = min(request[1], release[1])
+        if self._limit is not None:
+            possible = min(possible, self._limit)
+            self._limit -= energy
+        assert energy == possible > 0
+        for queue in self.requests, self.releases:
+            queue[0][1] -= energy
+            if queue[0][1] == 0:
+                del queue[0]
+        self.matched.append(energy)
+        self.unconsumed.append(energy)
+
+    def _consume(self, index: int, energy: int) -> None:
+        assert 0 < energy <= self.unconsumed[index]
+        self.unconsumed[index] -= energy
