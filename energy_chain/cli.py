@@ -302,19 +302,23 @@ def _print_result(readings: Readings, result: DemoResult) -> None:
     console.print(
         f"Contract {result.contract} on {result.network}, chain {result.chain_id}.",
         highlight=False,
-        soft_wrap=True,
+        soft_wrap=not console.is_terminal,
     )
     if verdict.clean:
         console.print(
             f"[bold green]Audit: clean.[/] {verdict.matches} matches in {verdict.events} events of "
             f"{verdict.transactions} transactions recomputed; energy conserved, 0 Wh lost.",
             highlight=False,
-            soft_wrap=True,
+            soft_wrap=not console.is_terminal,
         )
     else:
         lost = verdict.requests.lost, verdict.releases.lost
         found = verdict.difference or f"{lost[0]} Wh offered and {lost[1]} Wh needed are lost"
-        console.print(f"[bold red]Audit: FAILED.[/] {found}", highlight=False, soft_wrap=True)
+        console.print(
+            f"[bold red]Audit: FAILED.[/] {found}",
+            highlight=False,
+            soft_wrap=not console.is_terminal,
+        )
 
 
 def _rows(trade: Trade) -> Iterator[tuple[str, str, str]]:
