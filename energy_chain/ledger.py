@@ -118,6 +118,12 @@ class Ledger(Protocol):
     def release_slot(self, slot: int) -> tuple[Address, int]:
         """Meter and Wh in a slot of the ring of releases, pending or not; zeros when unwritten."""
 
+    def request_ring(self) -> list[Request]:
+        """What each slot of the ring of requests holds, pending or not; zeros when unwritten."""
+
+    def release_ring(self) -> list[Release]:
+        """What each slot of the ring of releases holds, pending or not; zeros when unwritten."""
+
     def request_counter(self) -> int:
         """Requests ever posted."""
 

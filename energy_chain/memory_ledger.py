@@ -562,6 +562,14 @@ class MemoryLedger:
         """As `Ledger.release_slot`."""
         return self._slot(self._book.releases, slot)
 
+    def request_ring(self) -> list[Request]:
+        """As `Ledger.request_ring`."""
+        return [Request(*slot) for slot in self._book.requests]
+
+    def release_ring(self) -> list[Release]:
+        """As `Ledger.release_ring`."""
+        return [Release(*slot) for slot in self._book.releases]
+
     def request_counter(self) -> int:
         """As `Ledger.request_counter`."""
         return self._book.state.requests.tail

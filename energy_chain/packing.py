@@ -47,20 +47,26 @@ def pack_releases(releases: Sequence[Release]) -> list[int]:
     return _pack_orders((r.meter, r.energy, LOW_METER_AT) for r in releases)
 
 
+def request_lanes(words: Iterable[int]) -> list[Request]:
+    """The requests in all lanes of words; zeros in lanes that are not in use."""
+    return [Request(lane >> HIGH_METER_AT, lane & MAX_ENERGY) for lane in _low_lanes(words)]
+
+
+def release_lanes(words: Iterable[int]) -> list[Release]:
+    """The releases in all lanes of words; zeros in lanes that are not in use."""
+    return [
+        Release(lane >> LOW_METER_AT & MAX_METERS, lane & MAX_ENERGY) for lane in _low_lanes(words)
+    ]
+
+
 def unpack_requests(words: Iterable[int]) -> tuple[Request, ...]:
     """The requests in words that were posted."""
-    return tuple(
-        Request(lane >> HIGH_METER_AT, lane & MAX_ENERGY) for lane in _low_lanes(words) if lane
-    )
+    return tuple(request for request in request_lanes(words) if request != Request(0, 0))
 
 
 def unpack_releases(words: Iterable[int]) -> tuple[Release, ...]:
     """The releases in words that were posted."""
-    return tuple(
-        Release(lane >> LOW_METER_AT & MAX_METERS, lane & MAX_ENERGY)
-        for lane in _low_lanes(words)
-        if lane
-    )
+    return tuple(release for release in release_lanes(words) if release != Release(0, 0))
 
 
 def unpack_fills(first: int, words: Iterable[int]) -> tuple[Fill, ...]:

@@ -22,7 +22,7 @@ import platformdirs
 from energy_chain.errors import ChainError
 
 CONTRACT = "EnergyContract"
-_FORMATS = ("abi", "bytecode", "bytecode_runtime", "method_identifiers", "userdoc")
+_FORMATS = ("abi", "bytecode", "bytecode_runtime", "layout", "method_identifiers", "userdoc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class Artifact:
         abi: the JSON ABI.
         bytecode: what a deployment sends, without the constructor's arguments.
         runtime: the code at the address of a deployed contract, without its immutables.
+        pending_slot: the storage slot of the first word of pending orders.
         method_identifiers: selector of each signature.
         userdoc: the NatSpec notices.
     """
@@ -40,6 +41,7 @@ class Artifact:
     abi: list[dict[str, Any]]
     bytecode: str
     runtime: str
+    pending_slot: int
     method_identifiers: dict[str, str]
     userdoc: dict[str, Any]
 
@@ -87,6 +89,7 @@ def _artifact(output: dict[str, Any]) -> Artifact:
         abi=output["abi"],
         bytecode=output["bytecode"],
         runtime=output["bytecode_runtime"],
+        pending_slot=output["layout"]["storage_layout"]["pending"]["slot"],
         method_identifiers=output["method_identifiers"],
         userdoc=output["userdoc"],
     )

@@ -18,6 +18,8 @@ from energy_chain.chain.sender import TransactionSender, refusal
 from energy_chain.errors import InvalidInput, NotOurContract
 from energy_chain.events import Event, Receipt
 from energy_chain.market import (
+    CAPACITY,
+    LANES_PER_WORD,
     MAX_BATCH,
     ZERO_ADDRESS,
     Address,
@@ -33,6 +35,8 @@ from energy_chain.packing import (
     pack_energies,
     pack_releases,
     pack_requests,
+    release_lanes,
+    request_lanes,
     unpack_energies,
     unpack_fills,
     unpack_releases,
@@ -48,6 +52,8 @@ MATCH_GAS = 10_000
 CONFIRMATION_GAS = 3_000
 METER_GAS = 65_000
 
+WORDS = CAPACITY // LANES_PER_WORD
+"""Words of one ring of pending orders."""
 IMMUTABLES = 32
 """Bytes behind the code of a deployed contract: its period length."""
 
@@ -281,6 +287,22 @@ class ContractLedger:
         """As `Ledger.release_slot`."""
         meter, energy = self._call("pending_release", check_count(slot, "slot"))
         return meter, energy
+
+    def request_ring(self) -> list[Request]:
+        """As `Ledger.request_ring`."""
+        return request_lanes(self._ring_words(0, self.request_counter()))
+
+    def release_ring(self) -> list[Release]:
+        """As `Ledger.release_ring`."""
+        return release_lanes(self._ring_words(WORDS, self.release_counter()))
+
+    def _ring_words(self, first: int, counter: int) -> list[int]:
+        # From the storage: a view for each slot would take ten times as long.
+        written = min(WORDS, -(-counter // LANES_PER_WORD))
+        slot = load_artifact().pending_slot + first
+        get, address = self._connection.w3.eth.get_storage_at, self._contract.address
+        words = [int.from_bytes(get(address, slot + i), "big") for i in range(written)]
+        return [*words, *(0,) * (WORDS - written)]
 
     def request_counter(self) -> int:
         """As `Ledger.request_counter`."""

@@ -4,7 +4,8 @@ The auditor takes nothing but what the contract logged and the times of its
 blocks, makes the same calls on a `MemoryLedger` and compares what that logs,
 event by event. Matches are not checked for plausibility but computed anew from
 the orders, so a forged, left-out or altered event is a difference. At the end
-the chain's state must be the one that the replay arrived at.
+the chain's state must be the one that the replay arrived at, slot by slot: so
+far back as the rings reach, that also covers orders that no match used.
 """
 
 from __future__ import annotations
@@ -174,6 +175,11 @@ class _Auditor:
             *("next_request_energy", "next_release_energy"),
         ):
             _compare(what, getattr(chain, what)(), getattr(replay, what)())
+        # What expired is in no match, but stands in its slot until that is overwritten.
+        for what in ("request_ring", "release_ring"):
+            slots = zip(getattr(chain, what)(), getattr(replay, what)(), strict=True)
+            for slot, (on_chain, replayed) in enumerate(slots):
+                _compare(f"slot {slot} of {what}", on_chain, replayed)
         for meter in sorted(self._meters):
             for what in ("meter", "matches_of", "request_energy", "release_energy"):
                 _compare(

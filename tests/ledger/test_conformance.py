@@ -56,6 +56,14 @@ def test_the_operator_posts_a_batch_of_requests(market):
     assert market.ledger.request_slot(4) == (market.consumer, 12)
 
 
+def test_a_ring_tells_what_every_slot_holds(market):
+    market.as_("operator").post_requests([Request(1, 5)] * 5)
+    market.as_("operator").post_releases([Release(2, 7)])
+    ring = market.ledger.request_ring()
+    assert ring == [Request(1, 5)] * 5 + [Request(0, 0)] * (CAPACITY - 5)
+    assert market.ledger.release_ring() == [Release(2, 7)] + [Release(0, 0)] * (CAPACITY - 1)
+
+
 def test_the_operator_posts_a_batch_of_releases(market):
     orders = tuple(Release(number, 10 + number) for number in (1, 2, 3, 1, 2))
     receipt = market.as_("operator").post_releases(orders)

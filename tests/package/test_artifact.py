@@ -18,6 +18,7 @@ OUTPUT: dict[str, Any] = {
     "abi": [{"type": "function", "name": "owner"}],
     "bytecode": "0x60",
     "bytecode_runtime": "0x61",
+    "layout": {"storage_layout": {"pending": {"slot": 3}}},
     "method_identifiers": {"owner()": "0x8da5cb5b"},
     "userdoc": {"methods": {}},
 }
@@ -72,7 +73,14 @@ def test_the_contract_compiles_to_what_a_deployment_needs() -> None:
 
 
 def test_the_fields_are_the_compilers(compiled: list[Path]) -> None:
-    assert load_artifact() == artifact.Artifact(*OUTPUT.values())
+    assert load_artifact() == artifact.Artifact(
+        abi=OUTPUT["abi"],
+        bytecode="0x60",
+        runtime="0x61",
+        pending_slot=3,
+        method_identifiers=OUTPUT["method_identifiers"],
+        userdoc=OUTPUT["userdoc"],
+    )
     assert compiled == [artifact.sources()]
 
 
