@@ -38,15 +38,14 @@ class AggregatorNode:
             releases = self._ledger.releases_outstanding()
             if not requests or not releases:
                 break
-            receipt = self._ledger.match_pending(
-                min(self._ledger.max_matches(), requests + releases - 1)
-            )
+            limit = min(self._ledger.max_matches(), requests + releases - 1)
+            receipt = self._ledger.match_pending(limit)
             calls += 1
             gas_used += receipt.gas_used
             matches += len(receipt.fills)
             energy += sum(fill.energy for fill in receipt.fills)
-            if not receipt.fills:
-                break  # another aggregator was faster
+            if len(receipt.fills) < limit:
+                break  # a queue is empty, or another aggregator was faster
         return MatchingReport(matches, energy, calls, gas_used)
 
     def run(

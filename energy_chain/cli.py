@@ -32,11 +32,7 @@ AUDIT_FAILED, BAD_INPUT, CHAIN_FAILED = 1, 2, 3
 DEMO_DAY = date(2026, 6, 21)
 DEMO_HOMES = 10
 
-app = typer.Typer(
-    help="A peer-to-peer energy market whose matching runs on an EVM chain.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 class Unit(StrEnum):
@@ -297,28 +293,19 @@ def _print_result(readings: Readings, result: DemoResult) -> None:
             table.add_row(name, value, note)
         else:
             table.add_section()
-    console = Console()
+    console = Console(highlight=False)
     console.print(table)
-    console.print(
-        f"Contract {result.contract} on {result.network}, chain {result.chain_id}.",
-        highlight=False,
-        soft_wrap=not console.is_terminal,
-    )
+    console.soft_wrap = not console.is_terminal
+    console.print(f"Contract {result.contract} on {result.network}, chain {result.chain_id}.")
     if verdict.clean:
         console.print(
             f"[bold green]Audit: clean.[/] {verdict.matches} matches in {verdict.events} events of "
-            f"{verdict.transactions} transactions recomputed; energy conserved, 0 Wh lost.",
-            highlight=False,
-            soft_wrap=not console.is_terminal,
+            f"{verdict.transactions} transactions recomputed; energy conserved, 0 Wh lost."
         )
     else:
         lost = verdict.requests.lost, verdict.releases.lost
         found = verdict.difference or f"{lost[0]} Wh offered and {lost[1]} Wh needed are lost"
-        console.print(
-            f"[bold red]Audit: FAILED.[/] {found}",
-            highlight=False,
-            soft_wrap=not console.is_terminal,
-        )
+        console.print(f"[bold red]Audit: FAILED.[/] {found}")
 
 
 def _rows(trade: Trade) -> Iterator[tuple[str, str, str]]:

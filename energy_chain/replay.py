@@ -13,10 +13,10 @@ from typing import Protocol
 from energy_chain.aggregator_node import AggregatorNode
 from energy_chain.consumer_node import ConsumerNode
 from energy_chain.errors import InvalidInput
-from energy_chain.events import Receipt
+from energy_chain.events import DeliveryConfirmed
 from energy_chain.ledger import Ledger
 from energy_chain.market import MAX_BATCH, Address
-from energy_chain.meters import Netting, Readings, net_positions
+from energy_chain.meters import Readings, net_positions
 from energy_chain.producer_node import ProducerNode
 
 
@@ -117,7 +117,7 @@ def replay(
     producers = {home: ProducerNode(operator.as_account(home)) for home in homes}
     consumers = {home: ConsumerNode(operator.as_account(home)) for home in homes}
     aggregator = AggregatorNode(operator.as_account(operator.aggregator()))
-    for positions in net_positions(readings, Netting()):
+    for positions in net_positions(readings):
         period = clock.advance_to(positions.start)
         for meter, energy in positions.energies.items():
             home = accounts[meter]
@@ -139,23 +139,19 @@ def replay(
                 "posted and were matched: give longer periods or fewer homes"
             )
         if done.matches:
-            needing = [
-                accounts[meter] for meter, energy in positions.energies.items() if energy < 0
-            ]
-            _draw({home: consumers[home] for home in needing}, trade)
+            for meter, energy in positions.energies.items():
+                if energy < 0:
+                    _draw(consumers[accounts[meter]], accounts[meter], trade)
         trade.periods += 1
         progress(trade)
     return trade
 
 
-def _draw(consumers: Mapping[Address, ConsumerNode], trade: Trade) -> None:
-    for home, consumer in consumers.items():
-        if consumer.fetch_target_address(home) is None:
-            continue
-        for receipt in consumer.draw(home):
-            trade.consuming_gas += receipt.gas_used
-            trade.consumed += _confirmed(receipt)
-
-
-def _confirmed(receipt: Receipt) -> int:
-    return sum(getattr(event, "energy", 0) for event in receipt.events)
+def _draw(consumer: ConsumerNode, home: Address, trade: Trade) -> None:
+    if consumer.fetch_target_address(home) is None:
+        return
+    for receipt in consumer.draw(home):
+        trade.consuming_gas += receipt.gas_used
+        trade.consumed += sum(
+            event.energy for event in receipt.events if isinstance(event, DeliveryConfirmed)
+        )

@@ -126,7 +126,7 @@ def first_whole_day(
     scan = _scan(path, columns, unit, timezone, DayRange(date.min))
     times = sorted(scan.known_times(), key=lambda time: time.instant)
     steps = Counter(after.instant - time.instant for time, after in pairwise(times))
-    period = max(steps, key=lambda step: (steps[step], -step), default=0)
+    period = _most_common(steps) if steps else 0
     instants = {time.instant for time in times}
     for time in times:
         midnight = not any((time.start.hour, time.start.minute, time.start.second))
@@ -395,7 +395,7 @@ class _Scan:
             )
             self.problems.append(Problem(None, message))
             return None
-        period = min(steps, key=lambda step: (-steps[step], step))
+        period = _most_common(steps)
         fault = period_fault(period * _MICROSECOND)
         if fault:
             length = period * _MICROSECOND
@@ -411,7 +411,7 @@ class _Scan:
             for instant, line in lines.items()
             if instant % period
         }
-        starts = {t.instant: t.start for t in self.times.values() if isinstance(t, _Time)}
+        starts = self._starts()
         self.problems += [
             Problem(
                 line,
@@ -422,10 +422,13 @@ class _Scan:
         ]
         return not off
 
+    def _starts(self) -> dict[int, datetime]:
+        return {t.instant: t.start for t in self.times.values() if isinstance(t, _Time)}
+
     def _check_gaps(self, period: int) -> None:
         instants = {instant for lines in self.lines.values() for instant in lines}
         first, end = min(instants), max(instants) + period
-        starts = {t.instant: t.start for t in self.times.values() if isinstance(t, _Time)}
+        starts = self._starts()
         zone = self.zone or starts[first].tzinfo or UTC
         if self.days is not None:
             last_zone = self.zone or starts[end - period].tzinfo or UTC
@@ -450,6 +453,11 @@ class _Scan:
                         )
                     )
                 before = instant
+
+
+def _most_common(steps: Counter[int]) -> int:
+    """The step that comes most often; of several, the shortest."""
+    return min(steps, key=lambda step: (-steps[step], step))
 
 
 def _shown(text: str) -> str:

@@ -27,6 +27,7 @@ from math import fsum
 from random import Random
 
 from energy_chain.errors import InvalidInput
+from energy_chain.market import MAX_METERS
 from energy_chain.meters.readings import (
     DAY,
     DayRange,
@@ -36,8 +37,6 @@ from energy_chain.meters.readings import (
     local_time,
     period_fault,
 )
-
-MAX_HOMES = 65_535
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR = timedelta(hours=1)
@@ -86,8 +85,8 @@ def generate(
     Raises InvalidInput when `homes` is not in 1..65535, `days` is less than 1,
     or `period` is less than 60 s, no whole number of seconds or no divisor of a day.
     """
-    if not 1 <= homes <= MAX_HOMES:
-        raise InvalidInput(f"homes is {homes}; give 1 to {MAX_HOMES}")
+    if not 1 <= homes <= MAX_METERS:
+        raise InvalidInput(f"homes is {homes}; give 1 to {MAX_METERS}")
     fault = period_fault(period)
     if fault:
         raise InvalidInput(f"period is {period}; {fault}")

@@ -117,14 +117,14 @@ class _Auditor:
         try:
             if self._market is None:
                 return self._deploy(logged)
-            before = self._market.pending_energy()
+            if isinstance(logged[0], ev.PeriodOpened):
+                pending = self._market.pending_energy()
+                self._expired = [sum(wh) for wh in zip(self._expired, pending, strict=True)]
             receipt = _call(self._market, logged)
         except EnergyChainError as error:
             raise _Difference(f"{where}: the rules refuse {logged[0]}: {error}") from error
         if not receipt.events:
             raise _Difference(f"{where}: the rules log nothing where the record says {logged[0]}")
-        if isinstance(receipt.events[0], ev.PeriodOpened):
-            self._expired = [sum(wh) for wh in zip(self._expired, before, strict=True)]
         return receipt.events
 
     def _deploy(self, logged: list[ev.Event]) -> tuple[ev.Event, ...]:
