@@ -17,9 +17,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from energy_chain.errors import ChainError
+from energy_chain.folders import cache_folder
 
 CONTRACT = "EnergyContract"
 _FORMATS = ("abi", "bytecode", "bytecode_runtime", "layout", "method_identifiers", "userdoc")
@@ -61,19 +60,12 @@ def sources() -> Path:
 
 @cache
 def load_artifact() -> Artifact:
-    """The compiled contract, from the cache where possible.
-
-    The cache is the user's cache folder, or the folder that the environment
-    variable ENERGY_CHAIN_CACHE names.
-    """
+    """The compiled contract, from the cache folder where possible."""
     folder = sources()
     digest = hashlib.sha256(version("vyper").encode())
     for path in sorted((*folder.glob("*.vy"), *folder.glob("interfaces/*.vyi"))):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    cache_folder = Path(
-        os.environ.get("ENERGY_CHAIN_CACHE") or platformdirs.user_cache_dir("energy-chain")
-    )
-    cached = cache_folder / f"{CONTRACT}-{digest.hexdigest()[:16]}.json"
+    cached = cache_folder() / f"{CONTRACT}-{digest.hexdigest()[:16]}.json"
     try:
         return _artifact(json.loads(cached.read_text()))
     except (OSError, ValueError, KeyError, TypeError):

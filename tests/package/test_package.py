@@ -21,7 +21,7 @@ MODULES = sorted(
 
 # From the bottom to the top. A module imports only from below, or within its own subpackage.
 LAYERS = [
-    ["errors"],
+    ["errors", "folders"],
     ["market"],
     ["packing", "events", "meters", "chain.networks"],
     ["ledger"],
