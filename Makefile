@@ -1,5 +1,6 @@
 # make demo   set up and let a neighbourhood trade for a day on the embedded chain
 # make test   set up and run every check
+# make nodes  set up and install Ganache and anvil, which the integration tests run against
 # make bench  set up and measure the gas of every call
 #
 # Each has a virtual environment of its own, made with uv where that is installed
@@ -8,9 +9,9 @@
 PYTHON ?= python3
 ARGS ?=
 UV := $(shell command -v uv 2>/dev/null)
-SOURCES := $(shell find contracts_vy energy_chain -name '*.vy*' -o -name '*.py')
+SOURCES := $(shell find contracts_vy energy_chain -name '*.vy*' -o -name '*.py' -o -path '*/npm/*.*')
 
-.PHONY: help demo test bench lock clean
+.PHONY: help demo test nodes bench lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -23,6 +24,11 @@ test: .venv-dev/ready
 	.venv-dev/bin/ruff format --check .
 	.venv-dev/bin/mypy
 	.venv-dev/bin/pytest -n auto --dist worksteal $(ARGS)
+
+# Needs Node.js. Without it the integration tests are skipped.
+nodes: .venv-dev/ready
+	.venv-dev/bin/energy-chain ganache --install
+	npm ci --prefix tests/integration --ignore-scripts --no-audit --no-fund
 
 bench: .venv-dev/ready
 	.venv-dev/bin/python -m benchmarks $(ARGS)
@@ -63,4 +69,5 @@ lock:
 	  --extra build --extra dev -o requirements-dev.lock pyproject.toml
 
 clean:
-	rm -rf .venv .venv-dev .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+	rm -rf .venv .venv-dev .pytest_cache .mypy_cache .ruff_cache .hypothesis dist \
+	  tests/integration/node_modules

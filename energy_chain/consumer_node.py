@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from threading import Event
 
 from energy_chain.events import Receipt
@@ -55,17 +55,22 @@ class ConsumerNode:
         needs: Iterable[PeriodEnergy],
         stop: Event,
         poll_seconds: float = 1.0,
+        report: Callable[[Receipt], None] = lambda _: None,
     ) -> PostingReport:
         """Asks for each period's need once the period has come, until `stop` or the end.
 
-        Draws what was matched before each new release and at the end. What comes too late for its
-        period is not posted into another one; the report counts it.
+        Draws what was matched while it waits and at the end, which comes when the period of the
+        last need is over. What comes too late for its period is not posted into another one; the
+        result counts it. `report` is given each receipt.
         """
 
-        def draw_and_post(energy: int) -> Receipt:
-            self.draw(address)
-            return self.put_energy_release(address, energy)
+        def post(energy: int) -> None:
+            report(self.put_energy_release(address, energy))
 
-        report = post_on_time(self._ledger, needs, draw_and_post, stop, poll_seconds)
-        self.draw(address)
-        return report
+        def draw() -> None:
+            for receipt in self.draw(address):
+                report(receipt)
+
+        result = post_on_time(self._ledger, needs, post, stop, poll_seconds, draw)
+        draw()
+        return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from energy_chain.chain.accounts import development_accounts
@@ -12,6 +12,7 @@ from energy_chain.chain.contract_ledger import ContractLedger
 from energy_chain.chain.networks import EMBEDDED, Network
 from energy_chain.chain.sender import TransactionSender
 from energy_chain.errors import InvalidInput, WrongChain
+from energy_chain.market import Address
 from energy_chain.meters import Readings
 from energy_chain.record.audit import AuditReport, audit
 from energy_chain.replay import Trade, replay
@@ -38,6 +39,7 @@ def run_demo(
     readings: Readings,
     network: Network,
     progress: Callable[[Trade], None] = lambda _: None,
+    packed: bool = False,
 ) -> DemoResult:
     """Deploys a market, lets the homes of `readings` trade, and audits what the chain says.
 
@@ -45,6 +47,7 @@ def run_demo(
         readings: what the homes' meters measured.
         network: where; a development network, because the accounts are public knowledge.
         progress: called after each period.
+        packed: as for `replay`.
 
     Raises:
         InvalidInput: there are more homes than the embedded chain has room for.
@@ -52,7 +55,7 @@ def run_demo(
         EnergyChainError: as `replay` raises it.
     """
     period_length = int(readings.period.total_seconds())
-    if network.name == EMBEDDED.name:
+    if network.name == EMBEDDED.name and not packed:
         _check_room(len(readings.meters), period_length)
     owner, aggregator, operator, *homes = development_accounts(3 + len(readings.meters))
     everyone = (owner, aggregator, operator, *homes)
@@ -66,9 +69,7 @@ def run_demo(
             "signs with keys that everybody knows; use Ganache, anvil or the embedded chain"
         )
     sender = TransactionSender(connection, everyone)
-    for account in everyone[1:]:
-        if connection.w3.eth.get_balance(account.address) < HOME_BALANCE:
-            sender.send(owner.address, account.address, "0x", TRANSFER_GAS, "funding", HOME_BALANCE)
+    fund(sender, owner.address, [account.address for account in everyone[1:]])
     ledger = ContractLedger.deploy(
         sender, owner.address, aggregator.address, operator.address, period_length
     )
@@ -76,8 +77,10 @@ def run_demo(
         readings,
         {meter: home.address for meter, home in zip(readings.meters, homes, strict=True)},
         ledger.as_account(operator.address),
-        ChainClock(connection, period_length),
+        ChainClock(connection, period_length, readings.period),
         progress,
+        packed,
+        ledger.as_account(aggregator.address),
     )
     return DemoResult(
         network.name,
@@ -86,6 +89,13 @@ def run_demo(
         trade,
         audit(ledger.history(), ledger),
     )
+
+
+def fund(sender: TransactionSender, giver: Address, accounts: Sequence[Address]) -> None:
+    """Gives an ether to each account of a development chain that has less than one."""
+    for account in accounts:
+        if sender.connection.balance(account) < HOME_BALANCE:
+            sender.send(giver, account, "0x", TRANSFER_GAS, "funding", HOME_BALANCE)
 
 
 def _check_room(homes: int, period_length: int) -> None:

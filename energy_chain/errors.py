@@ -2,13 +2,18 @@
 
     EnergyChainError
     ├── InvalidInput (ValueError)   what the caller gave cannot be used
+    │   ├── UnknownAccount
+    │   └── WrongPassphrase
     ├── MarketRefusal               the market's rules refuse a call: a subclass for each reason
     └── ChainError                  the chain cannot be reached, trusted or used
         ├── NodeUnreachable (ConnectionError)
         ├── WrongChain
         ├── NotOurContract
+        ├── OutOfFunds
+        ├── FeeAboveCeiling
         ├── TransactionFailed       mined without effect, for no reason of the market's
-        └── ReceiptTimeout (TimeoutError)
+        ├── ReceiptTimeout (TimeoutError)
+        └── NodeJsMissing           Ganache has nothing to run on
 
 Whatever raises one of them has changed nothing, `ReceiptTimeout` excepted: a
 transaction that was sent may still be mined.
@@ -25,6 +30,14 @@ class EnergyChainError(Exception):
 
 class InvalidInput(EnergyChainError, ValueError):
     """What the caller gave cannot be used. The message names the value and the remedy."""
+
+
+class UnknownAccount(InvalidInput):
+    """There is no account of that name, or no key for that address."""
+
+
+class WrongPassphrase(InvalidInput):
+    """The passphrase does not open the account."""
 
 
 class MarketRefusal(EnergyChainError):
@@ -254,9 +267,21 @@ class NotOurContract(ChainError):
     """There is no contract at the address, or not this one."""
 
 
+class OutOfFunds(ChainError):
+    """The account that sends a transaction cannot pay for it."""
+
+
+class FeeAboveCeiling(ChainError):
+    """Gas costs more than the network's ceiling allows."""
+
+
 class TransactionFailed(ChainError):
     """A transaction was refused by the node, or was mined without effect."""
 
 
 class ReceiptTimeout(ChainError, TimeoutError):
     """A transaction was sent but not mined in time. It may be mined later."""
+
+
+class NodeJsMissing(ChainError):
+    """Node.js, which Ganache runs on, is not installed or too old."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from threading import Event
 
 from energy_chain.events import Receipt
@@ -31,15 +31,15 @@ class ProducerNode:
         surpluses: Iterable[PeriodEnergy],
         stop: Event,
         poll_seconds: float = 1.0,
+        report: Callable[[Receipt], None] = lambda _: None,
     ) -> PostingReport:
         """Offers each period's surplus once the period has come, until `stop` or the end.
 
-        What comes too late for its period is not posted into another one; the report counts it.
+        Ends when the period of the last surplus is over. What comes too late for its period is not
+        posted into another one; the result counts it. `report` is given each receipt.
         """
-        return post_on_time(
-            self._ledger,
-            surpluses,
-            lambda energy: self.put_energy_request(address, energy),
-            stop,
-            poll_seconds,
-        )
+
+        def post(energy: int) -> None:
+            report(self.put_energy_request(address, energy))
+
+        return post_on_time(self._ledger, surpluses, post, stop, poll_seconds)

@@ -5,7 +5,7 @@ Works on any `Ledger` whose clock can be moved.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -13,11 +13,12 @@ from typing import Protocol
 from energy_chain.aggregator_node import AggregatorNode
 from energy_chain.consumer_node import ConsumerNode
 from energy_chain.errors import InvalidInput
-from energy_chain.events import DeliveryConfirmed
+from energy_chain.events import DeliveryConfirmed, Receipt
 from energy_chain.ledger import Ledger
-from energy_chain.market import MAX_BATCH, Address
+from energy_chain.market import LANES_PER_WORD, MAX_BATCH, Address, Release, Request
 from energy_chain.meters import Readings, net_positions
 from energy_chain.producer_node import ProducerNode
+from energy_chain.schedule import PeriodEnergy
 
 
 class Clock(Protocol):
@@ -84,12 +85,30 @@ class Trade:
         return self.trading_gas * 1000 / self.matched if self.matched else None
 
 
-def register(operator: Ledger, homes: list[Address]) -> int:
-    """Registers the homes' meters in as few calls as possible; returns the gas used."""
+def register(operator: Ledger, homes: Sequence[Address]) -> int:
+    """Registers those of the homes' meters that are not, in as few calls as possible.
+
+    Returns the gas used.
+    """
+    new = [home for home in homes if (meter := operator.meter(home)) is None or meter.retired]
     return sum(
-        operator.register_meters(homes[start : start + MAX_BATCH]).gas_used
-        for start in range(0, len(homes), MAX_BATCH)
+        operator.register_meters(new[start : start + MAX_BATCH]).gas_used
+        for start in range(0, len(new), MAX_BATCH)
     )
+
+
+def energies_of(readings: Readings, meter: str, first_period: int) -> Iterator[PeriodEnergy]:
+    """What one home posts, period after period from `first_period` on: a surplus is positive.
+
+    Raises:
+        InvalidInput: the readings have no such meter.
+    """
+    if meter not in readings.meters:
+        raise InvalidInput(
+            f"there are no readings of {meter!r}: give one of {', '.join(readings.meters)}"
+        )
+    for period, positions in enumerate(net_positions(readings.of_meters([meter])), first_period):
+        yield PeriodEnergy(period, positions.energies[meter])
 
 
 def replay(
@@ -98,6 +117,8 @@ def replay(
     operator: Ledger,
     clock: Clock,
     progress: Callable[[Trade], None] = lambda _: None,
+    packed: bool = False,
+    aggregator: Ledger | None = None,
 ) -> Trade:
     """Trades readings: registers the homes, then posts, matches and draws period by period.
 
@@ -107,6 +128,9 @@ def replay(
         operator: the metering operator's ledger, which can act for every account.
         clock: lets the delivery periods begin.
         progress: called after each period with what was traded so far.
+        packed: whether the metering operator posts and confirms for all homes in packed batches;
+            otherwise each home's meter posts and draws for itself.
+        aggregator: the ledger of whoever matches; the metering operator when None.
 
     Raises:
         InvalidInput: a period of the market ended before all was posted and matched.
@@ -114,22 +138,19 @@ def replay(
     """
     homes = [accounts[meter] for meter in readings.meters]
     trade = Trade(homes=len(homes), setup_gas=register(operator, homes))
-    producers = {home: ProducerNode(operator.as_account(home)) for home in homes}
-    consumers = {home: ConsumerNode(operator.as_account(home)) for home in homes}
-    aggregator = AggregatorNode(operator.as_account(operator.aggregator()))
+    trader = (_Batches if packed else _SingleMeters)(operator, homes, trade)
+    matching = AggregatorNode(aggregator or operator)
     for positions in net_positions(readings):
         period = clock.advance_to(positions.start)
-        for meter, energy in positions.energies.items():
-            home = accounts[meter]
-            if energy > 0:
-                trade.posting_gas += producers[home].put_energy_request(home, energy).gas_used
-                trade.requests += 1
-                trade.offered += energy
-            elif energy < 0:
-                trade.posting_gas += consumers[home].put_energy_release(home, -energy).gas_used
-                trade.releases += 1
-                trade.needed -= energy
-        done = aggregator.check_incoming_energy()
+        energies = {accounts[meter]: energy for meter, energy in positions.energies.items()}
+        for energy in energies.values():
+            trade.requests += energy > 0
+            trade.releases += energy < 0
+            trade.offered += max(energy, 0)
+            trade.needed += max(-energy, 0)
+        first_match = operator.match_counter()
+        trader.post(energies)
+        done = matching.check_incoming_energy()
         trade.matches += done.matches
         trade.matched += done.energy
         trade.matching_gas += done.gas_used
@@ -139,19 +160,87 @@ def replay(
                 "posted and were matched: give longer periods or fewer homes"
             )
         if done.matches:
-            for meter, energy in positions.energies.items():
-                if energy < 0:
-                    _draw(consumers[accounts[meter]], accounts[meter], trade)
+            trader.draw([home for home, energy in energies.items() if energy < 0], first_match)
         trade.periods += 1
         progress(trade)
     return trade
 
 
-def _draw(consumer: ConsumerNode, home: Address, trade: Trade) -> None:
-    if consumer.fetch_target_address(home) is None:
-        return
-    for receipt in consumer.draw(home):
-        trade.consuming_gas += receipt.gas_used
-        trade.consumed += sum(
-            event.energy for event in receipt.events if isinstance(event, DeliveryConfirmed)
-        )
+class _SingleMeters:
+    """Each home's meter posts and draws for itself, a transaction each."""
+
+    def __init__(self, operator: Ledger, homes: Sequence[Address], trade: Trade) -> None:
+        self._producers = {home: ProducerNode(operator.as_account(home)) for home in homes}
+        self._consumers = {home: ConsumerNode(operator.as_account(home)) for home in homes}
+        self._trade = trade
+
+    def post(self, energies: Mapping[Address, int]) -> None:
+        for home, energy in energies.items():
+            if energy > 0:
+                receipt = self._producers[home].put_energy_request(home, energy)
+                self._trade.posting_gas += receipt.gas_used
+            elif energy < 0:
+                receipt = self._consumers[home].put_energy_release(home, -energy)
+                self._trade.posting_gas += receipt.gas_used
+
+    def draw(self, consumers: Iterable[Address], _: int) -> None:
+        for home in consumers:
+            if self._consumers[home].fetch_target_address(home) is None:
+                continue
+            for receipt in self._consumers[home].draw(home):
+                self._trade.consuming_gas += receipt.gas_used
+                self._trade.consumed += sum(
+                    event.energy for event in receipt.events if isinstance(event, DeliveryConfirmed)
+                )
+
+
+class _Batches:
+    """The metering operator posts and confirms for all homes, in packed batches."""
+
+    def __init__(self, operator: Ledger, homes: Sequence[Address], trade: Trade) -> None:
+        self._operator = operator
+        self._numbers = {}
+        for home in homes:
+            meter = operator.meter(home)
+            assert meter is not None  # registered by `register`
+            self._numbers[home] = meter.number
+        self._trade = trade
+
+    def post(self, energies: Mapping[Address, int]) -> None:
+        numbered = [(self._numbers[home], energy) for home, energy in energies.items()]
+        requests = [Request(number, energy) for number, energy in numbered if energy > 0]
+        releases = [Release(number, -energy) for number, energy in numbered if energy < 0]
+        for receipt in post_batches(self._operator, requests, releases):
+            self._trade.posting_gas += receipt.gas_used
+
+    def draw(self, consumers: Iterable[Address], first_match: int) -> None:
+        left = {
+            match.index: match.energy
+            for home in consumers
+            for match in self._operator.matches_of(home, first_match)
+            if match.energy
+        }
+        # Confirmations begin at a word of matches; 0 leaves a match alone.
+        begin = min(left, default=0) // LANES_PER_WORD * LANES_PER_WORD
+        for first in range(begin, max(left, default=-1) + 1, MAX_BATCH):
+            energies = [left.get(index, 0) for index in range(first, first + MAX_BATCH)]
+            while energies and not energies[-1]:
+                energies.pop()
+            if energies:
+                receipt = self._operator.confirm_deliveries(first, energies)
+                self._trade.consuming_gas += receipt.gas_used
+                self._trade.consumed += sum(energies)
+
+
+def post_batches(
+    operator: Ledger, requests: Sequence[Request], releases: Sequence[Release]
+) -> Iterator[Receipt]:
+    """Posts orders in packed batches, as many as it takes; yields the receipt of each.
+
+    Raises:
+        MarketRefusal, ChainError: as the ledger raises them; what was posted before stays so.
+    """
+    for start in range(0, len(requests), MAX_BATCH):
+        yield operator.post_requests(requests[start : start + MAX_BATCH])
+    for start in range(0, len(releases), MAX_BATCH):
+        yield operator.post_releases(releases[start : start + MAX_BATCH])

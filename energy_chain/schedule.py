@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from threading import Event
 from typing import NamedTuple
 
-from energy_chain.events import Receipt
 from energy_chain.ledger import Ledger
 
 
@@ -29,18 +28,27 @@ class PostingReport:
 def post_on_time(
     ledger: Ledger,
     energies: Iterable[PeriodEnergy],
-    post: Callable[[int], Receipt],
+    post: Callable[[int], None],
     stop: Event,
     poll_seconds: float,
+    wait: Callable[[], None] = lambda: None,
 ) -> PostingReport:
     """Calls `post` with each energy once the chain has reached its period.
 
-    Energies of 0 Wh are no orders. One whose period is over is counted, not posted.
+    Energies of 0 Wh are no orders. One whose period is over is counted, not posted. `wait` is
+    called on each look at a period that is still to come, and until the period of the last order
+    is over.
     """
     posted = late = 0
+    last = None
+
+    def wait_for(period: int) -> None:
+        while ledger.current_period() < period and not stop.is_set():
+            wait()
+            stop.wait(poll_seconds)
+
     for due in energies:
-        while ledger.current_period() < due.period and not stop.wait(poll_seconds):
-            pass
+        wait_for(due.period)
         if stop.is_set():
             break
         if due.energy == 0:
@@ -50,4 +58,7 @@ def post_on_time(
             continue
         post(due.energy)
         posted += 1
+        last = due.period
+    if last is not None:
+        wait_for(last + 1)
     return PostingReport(posted, late)

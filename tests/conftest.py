@@ -5,7 +5,9 @@ Heavy imports wait until a test asks for the chain: every worker pays for them.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -18,9 +20,23 @@ from tests import brownie
 settings.register_profile("same", derandomize=True, database=None, deadline=None)
 settings.load_profile("same")
 
+KEPT = ("ENERGY_CHAIN_CACHE", "ENERGY_CHAIN_NODES")
+"""Environment variables that say where things are, and change no behaviour."""
 GENESIS_TIME = 900 * 1_888_889
 """The start of a period of 900 s, in November 2023."""
 PERIOD_LENGTH = 900
+
+
+@pytest.fixture
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Nothing of the user's: no settings, no keys, no deployments. Returns the home folder."""
+    for name in os.environ:
+        if name.startswith("ENERGY_CHAIN_") and name not in KEPT:
+            monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    monkeypatch.setenv("ENERGY_CHAIN_HOME", str(home))
+    monkeypatch.chdir(tmp_path)  # where a settings file would be looked for
+    return home
 
 
 # ------------------------------------------------------------------ the chain

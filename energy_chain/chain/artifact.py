@@ -44,6 +44,17 @@ class Artifact:
     method_identifiers: dict[str, str]
     userdoc: dict[str, Any]
 
+    @property
+    def code_hash(self) -> str:
+        """SHA-256 of `runtime`, in hexadecimal."""
+        return hashlib.sha256(bytes.fromhex(self.runtime.removeprefix("0x"))).hexdigest()
+
+    @property
+    def abi_hash(self) -> str:
+        """SHA-256 of the ABI as compact JSON with sorted keys, in hexadecimal."""
+        canonical = json.dumps(self.abi, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
 
 def sources() -> Path:
     """The folder of the contract's sources.

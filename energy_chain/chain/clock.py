@@ -1,36 +1,108 @@
-"""The clock of a development chain, moved from delivery period to delivery period."""
+"""Clocks of a chain: which delivery period the readings of a time trade in."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from threading import Event, Thread
+from time import sleep
+from types import TracebackType
+from typing import Self
+
+from web3.exceptions import Web3Exception
 
 from energy_chain.chain.connection import Connection
+from energy_chain.chain.networks import Network
+from energy_chain.errors import ChainError
+
+POLL_SECONDS = 1.0
+IDLE_SECONDS = 5.0
+"""After this long without a block, a development chain is given one."""
 
 
 class ChainClock:
     """Lets readings of any day be traded on a chain that has a time of its own.
 
-    The first readings trade in the chain's next period, the others as much later
-    as they are in the file. On an embedded chain that begins one period before
-    the readings, the chain's time is the time of the readings.
+    The first readings trade in the chain's next period, the others as many
+    periods later as they are in the file. On an embedded chain that begins one
+    period before the readings, the chain's time is the time of the readings.
+
+    A development chain's clock is moved; elsewhere the clock waits.
     """
 
-    def __init__(self, connection: Connection, period_length: int) -> None:
+    def __init__(self, connection: Connection, period_length: int, step: timedelta) -> None:
+        """A clock for readings with a period of `step` and a market with `period_length` s."""
         self._connection = connection
         self._period_length = period_length
-        self._shift: int | None = None
+        self._step = step
+        self._first: tuple[datetime, int] | None = None
 
     def advance_to(self, start: datetime) -> int:
-        """Moves the chain's clock to the period of `start`; returns the period's number.
+        """Lets the period of the readings of `start` begin; returns the period's number.
+
+        In a market whose orders never expire there is one period, 0.
 
         Raises:
-            ChainError: the node cannot move its clock.
+            ChainError: the node of a development chain cannot move its clock.
         """
-        wanted = int(start.timestamp())
+        if not self._period_length:
+            return 0
         now = self._connection.block_time()
-        if self._shift is None:
-            self._shift = (now // self._period_length + 1) * self._period_length - wanted
-        wanted += self._shift
-        if now < wanted:
-            self._connection.advance_time(wanted - now)
-        return wanted // self._period_length
+        if self._first is None:
+            self._first = start, now // self._period_length + 1
+        first_start, first_period = self._first
+        period = first_period + (start - first_start) // self._step
+        begin = period * self._period_length
+        if now < begin and self._connection.is_development:
+            self._connection.advance_time(begin - now)
+        while self._connection.block_time() < begin:
+            sleep(POLL_SECONDS)
+        return period
+
+
+class Heartbeat:
+    """Keeps the time of a development chain going while nobody sends anything.
+
+    Such a chain makes a block for each transaction, and its time is that of its
+    latest block: without blocks no delivery period would ever begin. Does nothing
+    on other chains.
+    """
+
+    def __init__(self, network: Network, idle_seconds: float = IDLE_SECONDS) -> None:
+        """A heartbeat with a connection of its own.
+
+        Raises:
+            NodeUnreachable, WrongChain: see `Connection`.
+        """
+        self._connection = Connection.open(network)
+        self._idle_seconds = idle_seconds
+        self._stop = Event()
+        self._thread = Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begins."""
+        if self._connection.is_development:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Ends."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _beat(self) -> None:
+        eth, seen = self._connection.w3.eth, -1
+        while not self._stop.wait(self._idle_seconds):
+            try:
+                latest = eth.block_number
+                if latest == seen:
+                    self._connection.advance_time(0)
+                seen = latest
+            except (ChainError, Web3Exception):
+                # Whoever waits for the chain meets the same fault, and says so.
+                return

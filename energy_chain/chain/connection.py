@@ -8,10 +8,11 @@ from typing import Any
 import requests
 from web3 import HTTPProvider, Web3
 from web3.exceptions import Web3Exception
+from web3.middleware import ExtraDataToPOAMiddleware
 from web3.providers import BaseProvider
 from web3.types import LogReceipt, RPCEndpoint, RPCResponse, TxParams
 
-from energy_chain.chain.networks import DEVELOPMENT_CHAIN_IDS, EMBEDDED, Network
+from energy_chain.chain.networks import DEVELOPMENT_CHAIN_IDS, EMBEDDED, GANACHE, Network
 from energy_chain.errors import ChainError, NodeUnreachable, WrongChain
 from energy_chain.market import Address
 
@@ -34,6 +35,8 @@ class _NodeProvider(HTTPProvider):
             exception_retry_configuration=None,
         )
         self._name = network.name
+        is_ganache = network.name == GANACHE.name
+        self._hint = "; energy-chain ganache starts one" if is_ganache else ""
 
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         try:
@@ -43,7 +46,7 @@ class _NodeProvider(HTTPProvider):
         except (requests.RequestException, ValueError) as error:
             raise NodeUnreachable(
                 f"no usable answer to {method} from {self._name} ({type(error).__name__}): "
-                "check that a node runs there and speaks JSON-RPC"
+                f"check that a node runs there and speaks JSON-RPC{self._hint}"
             ) from error
         if "error" in response and method not in MAY_BE_REFUSED:
             raise ChainError(f"{self._name} refused {method}: {response['error']}")
@@ -69,6 +72,8 @@ class Connection:
         """
         self.network = network
         self.w3 = Web3(provider)
+        # Consortium chains put the signatures of their blocks where web3 expects 32 bytes.
+        self.w3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
         self.viewer: TxParams = {}
         try:
             self.chain_id = int(self.w3.eth.chain_id)
@@ -79,7 +84,7 @@ class Connection:
         if network.chain_id is not None and network.chain_id != self.chain_id:
             raise WrongChain(
                 f"{network.name} serves chain {self.chain_id}, not {network.chain_id}: "
-                "check the URL and the chain id"
+                f"check url and chain_id of network {network.name}"
             )
 
     @classmethod
@@ -106,8 +111,9 @@ class Connection:
 
     @property
     def is_development(self) -> bool:
-        """Whether the chain id is one of development chains, where public keys may be used."""
-        return self.chain_id in DEVELOPMENT_CHAIN_IDS
+        """Whether keys that everybody knows may be used: as the network says, or its chain id."""
+        said = self.network.development
+        return self.chain_id in DEVELOPMENT_CHAIN_IDS if said is None else said
 
     def block_time(self) -> int:
         """Unix time of the latest block."""
@@ -116,6 +122,14 @@ class Connection:
     def block_gas_limit(self) -> int:
         """Gas that a block holds."""
         return int(self.w3.eth.get_block("latest")["gasLimit"])
+
+    def genesis(self) -> str:
+        """Hash of block 0, which tells chains apart that share a chain id."""
+        return self.w3.eth.get_block(0)["hash"].to_0x_hex()
+
+    def balance(self, account: Address) -> int:
+        """Wei that an account owns."""
+        return int(self.w3.eth.get_balance(Web3.to_checksum_address(account)))
 
     def advance_time(self, seconds: int) -> None:
         """Moves the clock of a development chain forward and mines a block.
@@ -131,9 +145,11 @@ class Connection:
                     "use a development node such as Ganache or anvil"
                 )
 
-    def logs(self, address: Address, first_block: int) -> Iterator[LogReceipt]:
-        """The logs of a contract from a block up to the latest, oldest first."""
-        latest = self.w3.eth.block_number
+    def logs(
+        self, address: Address, first_block: int, last_block: int | None = None
+    ) -> Iterator[LogReceipt]:
+        """The logs of a contract from a block up to another, or to the latest, oldest first."""
+        latest = self.w3.eth.block_number if last_block is None else last_block
         for start in range(first_block, latest + 1, LOG_CHUNK):
             yield from self.w3.eth.get_logs(
                 {

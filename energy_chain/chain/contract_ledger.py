@@ -13,9 +13,10 @@ from web3.exceptions import Web3Exception
 from web3.types import EventData, LogReceipt
 
 from energy_chain import events
+from energy_chain.chain.addresses import parse_address
 from energy_chain.chain.artifact import load_artifact
 from energy_chain.chain.sender import TransactionSender, refusal
-from energy_chain.errors import InvalidInput, NotOurContract
+from energy_chain.errors import NotOurContract
 from energy_chain.events import Event, Receipt
 from energy_chain.market import (
     CAPACITY,
@@ -80,6 +81,7 @@ class ContractLedger:
         self.address = parse_address(address)
         self.first_block = first_block
         self._account = parse_address(account)
+        self._block: int | None = None
         artifact = load_artifact()
         code = self._connection.w3.eth.get_code(Web3.to_checksum_address(self.address))
         if code[:-IMMUTABLES] != HexBytes(artifact.runtime):
@@ -116,6 +118,7 @@ class ContractLedger:
         Raises:
             InvalidInput: the period length is no number.
             InvalidPeriodLength, ZeroAddress: the constructor refuses.
+            NotOurContract: what was deployed does not answer as it should.
         """
         w3, artifact = sender.connection.w3, load_artifact()
         check_count(period_length, "period length")
@@ -128,7 +131,19 @@ class ContractLedger:
         address = receipt["contractAddress"]
         if address is None:
             raise NotOurContract("the deployment was mined without a contract: try again")
-        return cls(sender, address, owner, receipt["blockNumber"])
+        ledger = cls(sender, address, owner, receipt["blockNumber"])
+        ledger._check_it_runs(aggregator, metering_operator, period_length)
+        return ledger
+
+    def _check_it_runs(self, aggregator: Address, operator: Address, period_length: int) -> None:
+        # A chain whose rules are too old takes the code and then fails every call to it.
+        told = self.owner(), self.aggregator(), self.metering_operator(), self.period_length()
+        meant = self._account, parse_address(aggregator), parse_address(operator), period_length
+        if told != meant:
+            raise NotOurContract(
+                f"the contract deployed at {self.address} says {told} and not {meant}: "
+                f"do not use it; check the node of {self._connection.network.name}"
+            )
 
     @property
     def account(self) -> Address:
@@ -142,12 +157,25 @@ class ContractLedger:
         other._account = parse_address(account)
         return other
 
+    @property
+    def block(self) -> int | None:
+        """The number of the block as of which it reads; None reads as of the latest."""
+        return self._block
+
+    def at_latest_block(self) -> ContractLedger:
+        """The same market, read as it stands after the block that is the latest now."""
+        other = self.as_account(self._account)
+        other._block = self._connection.w3.eth.block_number
+        return other
+
     def history(self) -> Iterator[Receipt]:
         """What each transaction since the deployment made the contract log, oldest first.
 
+        Up to the block as of which this ledger reads.
+
         Receipts are without their gas: logs do not tell it.
         """
-        logs = self._connection.logs(self.address, self.first_block)
+        logs = self._connection.logs(self.address, self.first_block, self._block)
         for (block, digest), group in groupby(
             logs, key=lambda log: (log["blockNumber"], log["transactionHash"])
         ):
@@ -301,7 +329,7 @@ class ContractLedger:
         written = min(WORDS, -(-counter // LANES_PER_WORD))
         slot = load_artifact().pending_slot + first
         get, address = self._connection.w3.eth.get_storage_at, self._contract.address
-        words = [int.from_bytes(get(address, slot + i), "big") for i in range(written)]
+        words = [int.from_bytes(get(address, slot + i, self._block), "big") for i in range(written)]
         return [*words, *(0,) * (WORDS - written)]
 
     def request_counter(self) -> int:
@@ -384,7 +412,9 @@ class ContractLedger:
 
     def _call(self, function: str, *arguments: Any) -> Any:
         try:
-            return self._contract.functions[function](*arguments).call(self._connection.viewer)
+            return self._contract.functions[function](*arguments).call(
+                self._connection.viewer, "latest" if self._block is None else self._block
+            )
         except Web3Exception as error:
             raise refusal(error, function) from error
 
@@ -424,22 +454,6 @@ def decoded(log: EventData) -> Event:
         case name:
             event: Event = getattr(events, name)(**fields)
             return event
-
-
-def parse_address(text: str) -> Address:
-    """An address with its checksum (ERC-55).
-
-    Raises:
-        InvalidInput: it is none, or its checksum is wrong.
-    """
-    if not isinstance(text, str) or not Web3.is_address(text) or not text.startswith("0x"):
-        raise InvalidInput(f"{text!r} is not an address: give 0x and 40 hexadecimal digits")
-    address = str(Web3.to_checksum_address(text))
-    if text[2:] not in (address[2:], text[2:].lower(), text[2:].upper()):
-        raise InvalidInput(
-            f"the checksum of {text!r} is wrong: copy the address again, or give it in lower case"
-        )
-    return address
 
 
 def _shown(argument: Any) -> str:

@@ -7,6 +7,8 @@ Gas and fees are always explicit. A refusal of the contract becomes the
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
+from time import monotonic, sleep
 from typing import Any
 
 from eth_abi import decode
@@ -20,15 +22,20 @@ from energy_chain.chain.connection import Connection
 from energy_chain.errors import (
     REFUSALS,
     ChainError,
+    FeeAboveCeiling,
     InvalidInput,
     MarketRefusal,
+    OutOfFunds,
     ReceiptTimeout,
     TransactionFailed,
 )
 from energy_chain.market import Address
 
-TIP = 10**9
+GWEI = 10**9
+TIP = GWEI
 """Wei a unit of gas offered to whoever builds the block."""
+FAST_POLL, POLL = 0.05, 1.0
+"""Seconds between two looks for a receipt, on a development chain and on others."""
 ERROR_STRING = HexBytes("0x08c379a0")
 """Selector of Error(string), in which Solidity and Vyper revert with a reason."""
 
@@ -66,6 +73,8 @@ class TransactionSender:
             InvalidInput: there is no key for `sender`.
             MarketRefusal: the contract refused it.
             TransactionFailed: the node refused it, or it had no effect.
+            OutOfFunds: `sender` cannot pay for it; nothing was sent.
+            FeeAboveCeiling: gas costs more than the network's ceiling; nothing was sent.
             ReceiptTimeout: it was sent, but not seen mined in time; it may be mined later.
             NodeUnreachable: nobody answers; nothing was sent.
         """
@@ -87,8 +96,7 @@ class TransactionSender:
         return receipt
 
     def _send_and_wait(self, account: LocalAccount, transaction: TxParams, call: str) -> TxReceipt:
-        w3, network = self.connection.w3, self.connection.network
-        sender = account.address
+        w3, sender = self.connection.w3, account.address
         if sender not in self._nonces:
             self._nonces[sender] = w3.eth.get_transaction_count(sender, "pending")
         fields: dict[str, Any] = {
@@ -101,19 +109,40 @@ class TransactionSender:
             raise self._lost(signed.hash, sender, call, error) from error
         except (Web3Exception, ValueError) as error:
             self._nonces.pop(sender, None)
+            self._check_funds(fields, sender, call)
             raise refusal(error, call) from error
         self._nonces[sender] += 1
         try:
-            return w3.eth.wait_for_transaction_receipt(
-                signed.hash, timeout=network.receipt_timeout, poll_latency=0.05
-            )
+            return self._confirmed(signed.hash)
         except TimeExhausted as error:
+            network = self.connection.network
+            confirmed = f" and confirmed {network.confirmations} times" * bool(
+                network.confirmations
+            )
             raise ReceiptTimeout(
-                f"{call} was not mined within {network.receipt_timeout:g} s: it may be mined "
+                f"{call} was not mined{confirmed} within {network.receipt_timeout:g} s: it may be "
                 f"later; look for transaction {signed.hash.to_0x_hex()} before sending it again"
             ) from error
         except (ChainError, Web3Exception, ValueError) as error:
             raise self._lost(signed.hash, sender, call, error) from error
+
+    def _confirmed(self, digest: HexBytes) -> TxReceipt:
+        """The receipt of a transaction, once it has the network's confirmations."""
+        eth, network = self.connection.w3.eth, self.connection.network
+        poll = FAST_POLL if self.connection.is_development else POLL
+        deadline = monotonic() + network.receipt_timeout
+        while True:
+            receipt = eth.wait_for_transaction_receipt(digest, deadline - monotonic(), poll)
+            if not network.confirmations:
+                return receipt
+            while eth.block_number < receipt["blockNumber"] + network.confirmations:
+                if monotonic() > deadline:
+                    raise TimeExhausted
+                sleep(poll)
+            # A reorganisation may have moved it meanwhile: then it is waited for again.
+            block = eth.get_block(receipt["blockNumber"])
+            if block["hash"] == receipt["blockHash"]:
+                return receipt
 
     def _lost(
         self, digest: HexBytes, sender: Address, call: str, error: Exception
@@ -126,10 +155,35 @@ class TransactionSender:
         )
 
     def _fees(self) -> dict[str, int]:
-        base_fee = self.connection.w3.eth.get_block("latest").get("baseFeePerGas")
+        network, eth = self.connection.network, self.connection.w3.eth
+        base_fee = eth.get_block("latest").get("baseFeePerGas")
+        price = eth.gas_price if base_fee is None else base_fee
+        ceiling = None
+        if network.fee_ceiling_gwei is not None:
+            ceiling = int(network.fee_ceiling_gwei * GWEI)
+        if ceiling is not None and price > ceiling:
+            raise FeeAboveCeiling(
+                f"a unit of gas costs {price / GWEI:g} gwei on {network.name}, above the ceiling "
+                f"of {network.fee_ceiling_gwei:f}: wait until it is cheaper, or raise "
+                f"fee_ceiling_gwei of network {network.name}"
+            )
         if base_fee is None:
-            return {"gasPrice": self.connection.w3.eth.gas_price}
-        return {"maxFeePerGas": 2 * base_fee + TIP, "maxPriorityFeePerGas": TIP}
+            return {"gasPrice": price}
+        most = 2 * base_fee + TIP
+        most = most if ceiling is None else min(most, ceiling)
+        return {"maxFeePerGas": most, "maxPriorityFeePerGas": min(TIP, most)}
+
+    def _check_funds(self, fields: dict[str, Any], sender: Address, call: str) -> None:
+        """Tells a lack of ether from other refusals, whatever words a node has for it."""
+        price = fields.get("maxFeePerGas") or fields["gasPrice"]
+        needed = fields["gas"] * price + fields["value"]
+        balance = self.connection.balance(sender)
+        if balance < needed:
+            raise OutOfFunds(
+                f"{sender} cannot pay for {call}: it has {_ether(balance)} ether of the "
+                f"{_ether(needed)} that may be needed on {self.connection.network.name}; "
+                "send it some"
+            )
 
     def _simulate(self, transaction: TxParams, call: str) -> None:
         try:
@@ -154,3 +208,7 @@ def refusal(error: Exception, call: str) -> MarketRefusal | TransactionFailed:
         if reason in str(error):
             return kind(call)
     return TransactionFailed(f"the node refused {call}: {error}")
+
+
+def _ether(wei: int) -> str:
+    return f"{Decimal(wei) / 10**18:.6f}"

@@ -58,6 +58,20 @@ class Readings:
             tuple(reading for reading in self.readings if reading.meter in wanted),
         )
 
+    def since(self, start: datetime) -> Readings:
+        """The readings of the periods that begin at `start`, which is aware, or later.
+
+        Raises:
+            InvalidInput: there are none.
+        """
+        kept = tuple(reading for reading in self.readings if reading.start >= start)
+        if not kept:
+            raise InvalidInput(
+                f"there are no readings from {start.isoformat()} on: the last ones are of "
+                f"{self.readings[-1].start.isoformat()}"
+            )
+        return Readings(self.period, self.meters, kept)
+
 
 @dataclass(frozen=True, slots=True)
 class DayRange:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Lock, Thread
 from typing import Any, TypeAlias
 
@@ -23,6 +24,11 @@ POLL_SECONDS = 0.01
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that did not wait for its answer is what some tests are about."""
+
+
+@pytest.fixture(autouse=True)
+def _own_home(own_home: Path) -> None:
+    """No test of the package sees what the user has set."""
 
 
 @pytest.fixture

@@ -351,8 +351,8 @@ def test_a_day_that_the_file_does_not_have_is_refused(run: Run, short: Path) -> 
         (("--timezone", ""), ("time zone '' is unknown",)),
         (("--column", "meter=house"), ("--column", "give --data FILE as well")),
         (("--unit", "Wh"), ("--unit", "give --data FILE as well")),
-        (("--network", "mainnet"), ("network 'mainnet' is unknown", "http://127.0.0.1:8545")),
-        (("--network", "http://[::1"), ("network 'http://[::1' is unknown",)),
+        (("--network", "mainnet"), ("network 'mainnet' is unknown", "embedded, ganache, anvil")),
+        (("--network", "http://[::1"), ("'http://[::1' is not the URL", "http://127.0.0.1:8545")),
         (("--homes", 65_536), ("homes is 65536; give 1 to 65535",)),
         (("--days", 9_999_999), ("go beyond 9999-12-31",)),
     ],
@@ -425,15 +425,11 @@ def test_a_server_that_is_no_node_ends_with_3(run: Run, serve: Callable[..., str
 
 
 def test_another_chain_than_the_one_asked_for_ends_with_3(
-    run: Run, serve: Callable[..., str]
+    run: Run, serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = serve(lambda *_: {"result": "0x539"})
-    outcome = run("demo", "--homes", 1, "--network", url, "--chain-id", 31337)
-    cannot_use_the_chain(outcome, "serves chain 1337, not 31337")
-
-
-def test_a_chain_id_that_the_embedded_chain_does_not_have_ends_with_3(run: Run) -> None:
-    cannot_use_the_chain(run("demo", "--homes", 1, "--chain-id", 1), "embedded serves chain 1312")
+    monkeypatch.setenv("ENERGY_CHAIN_NETWORKS__GANACHE__URL", serve(lambda *_: {"result": "0x1"}))
+    outcome = run("demo", "--homes", 1, "--network", "ganache")
+    cannot_use_the_chain(outcome, "serves chain 1, not 1337")
 
 
 def test_a_chain_that_is_no_development_chain_ends_with_3(

@@ -22,10 +22,10 @@ MODULES = sorted(
 # From the bottom to the top. A module imports only from below, or within its own subpackage.
 LAYERS = [
     ["errors", "folders"],
-    ["market"],
-    ["packing", "events", "meters", "chain.networks"],
+    ["market", "units", "chain.networks"],
+    ["packing", "events", "meters", "settings"],
     ["ledger"],
-    ["memory_ledger", "schedule"],
+    ["memory_ledger", "schedule", "status"],
     ["producer_node", "consumer_node", "aggregator_node"],
     [""],
     ["chain"],

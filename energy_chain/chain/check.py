@@ -1,0 +1,90 @@
+"""Looking a network over: can a market live there, and does ours?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from hexbytes import HexBytes
+from web3 import Web3
+from web3.exceptions import Web3Exception
+
+from energy_chain.chain.artifact import load_artifact
+from energy_chain.chain.connection import Connection
+from energy_chain.chain.contract_ledger import DEPLOY_GAS, IMMUTABLES, ContractLedger
+from energy_chain.chain.deployments import recall
+from energy_chain.chain.networks import BYTECODE_EVM_VERSION, EMBEDDED, Network
+from energy_chain.chain.sender import TransactionSender
+from energy_chain.errors import ChainError, InvalidInput
+from energy_chain.market import MIN_PERIOD_LENGTH, ZERO_ADDRESS, Address
+
+ANYONE: Address = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"
+"""Stands for roles in a deployment that is only tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was looked at, whether it is as it should be, and what the chain said.
+
+    `good` is None for what is not there yet.
+    """
+
+    what: str
+    good: bool | None
+    said: str
+
+
+def check_network(network: Network, contract: Address | None = None) -> Iterator[Finding]:
+    """Looks a network over, and stops where nothing further can be looked at.
+
+    Args:
+        network: which.
+        contract: the market's address; the one that is remembered when None.
+    """
+    try:
+        connection = Connection.open(network)
+    except ChainError as error:
+        yield Finding("node", False, str(error))
+        return
+    try:
+        yield Finding("node", True, connection.w3.client_version)
+        yield Finding("chain id", True, str(connection.chain_id))
+        block = connection.w3.eth.get_block("latest")
+        time = datetime.fromtimestamp(block["timestamp"], UTC)
+        yield Finding("latest block", True, f"{block['number']:,} of {time:%Y-%m-%d %H:%M:%S} UTC")
+        yield _evm(connection)
+        if network.name != EMBEDDED.name:
+            yield _contract(connection, contract or network.contract)
+    except (ChainError, Web3Exception) as error:
+        yield Finding("answers", False, str(error))
+
+
+def _evm(connection: Connection) -> Finding:
+    """Tries a deployment as a call: the code that it returns must be ours."""
+    artifact = load_artifact()
+    deployment = connection.w3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode)
+    data = deployment.constructor(ANYONE, ANYONE, MIN_PERIOD_LENGTH).data_in_transaction
+    sender = Web3.to_checksum_address(ANYONE)
+    try:
+        code = connection.w3.eth.call({"from": sender, "data": data, "gas": DEPLOY_GAS})
+        good = code[:-IMMUTABLES] == HexBytes(artifact.runtime)
+        said = f"runs code for {BYTECODE_EVM_VERSION}" if good else "returns other code than ours"
+    except (Web3Exception, ValueError) as error:
+        good, said = False, f"cannot run code for {BYTECODE_EVM_VERSION} ({error})"
+    if good:
+        return Finding("EVM", True, said)
+    return Finding("EVM", False, f"{said}: use a node with the rules of {BYTECODE_EVM_VERSION}")
+
+
+def _contract(connection: Connection, given: Address | None) -> Finding:
+    try:
+        known = None if given else recall(connection)
+        address = given or (known and known.address)
+        if not address:
+            return Finding("contract", None, "none is known: deploy one with energy-chain deploy")
+        ledger = ContractLedger(TransactionSender(connection, ()), address, ZERO_ADDRESS)
+    except (ChainError, InvalidInput) as error:
+        return Finding("contract", False, str(error))
+    code_hash = load_artifact().code_hash
+    return Finding("contract", True, f"{ledger.address}, code {code_hash[:16]}… as compiled here")

@@ -1,0 +1,122 @@
+"""Which market stands where: remembered for each chain id in one small file.
+
+`deployments.json` in the home folder, written by `deploy` and read by whoever
+acts on that chain later from this machine. A chain that began anew with the
+same chain id, as a development chain does, is told apart by its genesis block.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from energy_chain.chain.artifact import load_artifact
+from energy_chain.chain.connection import Connection
+from energy_chain.chain.contract_ledger import ContractLedger
+from energy_chain.errors import InvalidInput, NotOurContract
+from energy_chain.folders import home_folder
+from energy_chain.market import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A market that was deployed from this machine.
+
+    Attributes:
+        network: what the chain was called then.
+        address: of the contract.
+        block: number of the block of the deployment.
+        code_hash: `Artifact.code_hash` of what was deployed.
+        abi_hash: `Artifact.abi_hash` of what was deployed.
+        genesis: hash of the chain's block 0.
+    """
+
+    network: str
+    address: Address
+    block: int
+    code_hash: str
+    abi_hash: str
+    genesis: str
+
+
+def deployments_file() -> Path:
+    """The file of the deployments. It may not exist yet."""
+    return home_folder() / "deployments.json"
+
+
+def remember(connection: Connection, ledger: ContractLedger) -> Deployment:
+    """Writes down where a market was deployed; the latest one of a chain id counts.
+
+    Raises:
+        InvalidInput: the file holds something else, or cannot be written.
+    """
+    artifact = load_artifact()
+    deployment = Deployment(
+        network=connection.network.name,
+        address=ledger.address,
+        block=ledger.first_block,
+        code_hash=artifact.code_hash,
+        abi_hash=artifact.abi_hash,
+        genesis=connection.genesis(),
+    )
+    path = deployments_file()
+    known = {chain_id: asdict(known) for chain_id, known in _read(path).items()}
+    known[str(connection.chain_id)] = asdict(deployment)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Renamed into place, so that no reader ever sees half a file.
+        descriptor, name = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(known, file, indent=2)
+        Path(name).replace(path)
+    except OSError as error:
+        raise InvalidInput(
+            f"{path} cannot be written ({error.strerror}): the market is deployed at "
+            f"{ledger.address}; give --contract {ledger.address} to use it"
+        ) from error
+    return deployment
+
+
+def recall(connection: Connection) -> Deployment | None:
+    """The market that was deployed on a chain; None when none was from this machine.
+
+    Raises:
+        InvalidInput: the file holds something else.
+        NotOurContract: it is another version of the contract, or the chain has begun anew since.
+    """
+    network = connection.network.name
+    deployment = _read(deployments_file()).get(str(connection.chain_id))
+    if deployment is None:
+        return None
+    remedy = f"deploy one with energy-chain deploy --network {network}"
+    if deployment.genesis != connection.genesis():
+        raise NotOurContract(
+            f"{network} has begun anew since {deployment.address} was deployed on chain "
+            f"{connection.chain_id}: {remedy}"
+        )
+    artifact = load_artifact()
+    if (deployment.code_hash, deployment.abi_hash) != (artifact.code_hash, artifact.abi_hash):
+        raise NotOurContract(
+            f"{deployment.address} on {network} is another version of the contract: use the "
+            f"version of energy-chain that deployed it, or {remedy}"
+        )
+    return deployment
+
+
+def _read(path: Path) -> dict[str, Deployment]:
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read ({error.strerror}): correct that") from error
+    try:
+        return {chain_id: Deployment(**known) for chain_id, known in json.loads(text).items()}
+    except (ValueError, TypeError, AttributeError):
+        raise InvalidInput(
+            f"{path} is no file of deployments: correct it, or move it away and give --contract "
+            "ADDRESS"
+        ) from None

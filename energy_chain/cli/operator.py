@@ -1,0 +1,299 @@
+"""`energy-chain aggregator`, `operator` and `run`: those who act for the whole neighbourhood."""
+
+from __future__ import annotations
+
+import csv
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from energy_chain.cli import options
+from energy_chain.cli.printing import count, output, print_json, print_receipt
+from energy_chain.cli.readings import readings_of
+from energy_chain.cli.trading import print_trade, progress, trade_as_json
+from energy_chain.errors import InvalidInput, MeterNotRegistered
+from energy_chain.units import kwh, parse_energy
+
+if TYPE_CHECKING:
+    from energy_chain.aggregator_node import MatchingReport
+    from energy_chain.chain.contract_ledger import ContractLedger
+    from energy_chain.cli.session import Session
+    from energy_chain.market import Address
+    from energy_chain.meters import Readings
+
+aggregator = typer.Typer(no_args_is_help=True, help="Act for the aggregator: match.")
+operator = typer.Typer(no_args_is_help=True, help="Act for the metering operator.")
+
+
+@aggregator.command("run")
+def run_aggregator(
+    once: Annotated[bool, typer.Option("--once", help="Look at the queues once and end.")] = False,
+    every: Annotated[
+        float, typer.Option(min=0.1, help="Seconds between two looks at the queues.")
+    ] = 1.0,
+    account: options.AccountOption = None,
+    passphrase_file: options.PassphraseFileOption = None,
+    contract: options.ContractOption = None,
+    network: options.NetworkOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Match what is pending, first come, first served, until Ctrl-C.
+
+    Anyone may sign, because matching leaves no choice; dev1 on a development
+    network. With --json, a line each time something was matched.
+
+    Examples:
+
+        energy-chain aggregator run --network ganache
+
+        energy-chain aggregator run --once --account aggregator --network pilot --json
+    """
+    from energy_chain.aggregator_node import AggregatorNode
+    from energy_chain.cli.session import AGGREGATOR, Session
+
+    session = Session(network, account, contract, passphrase_file)
+    node = AggregatorNode(session.market(AGGREGATOR))
+    if once:
+        _print_matching(node.check_incoming_energy(), as_json)
+        return
+    total = [0, 0]
+
+    def report(done: MatchingReport) -> None:
+        _print_matching(done, as_json)
+        total[0] += done.matches
+        total[1] += done.energy
+
+    if not as_json:
+        output().print("Waiting for requests and releases; Ctrl-C ends it.")
+    with session.until_stopped() as stop:
+        node.run(stop, report, every)
+    if not as_json:
+        output().print(f"{count(total[0], 'match')}, {kwh(total[1])} in all.")
+
+
+def _print_matching(done: MatchingReport, as_json: bool) -> None:
+    now = datetime.now(UTC)
+    if as_json:
+        print_json(
+            {
+                "time": now.isoformat(timespec="seconds"),
+                "matches": done.matches,
+                "energy_wh": done.energy,
+                "calls": done.calls,
+                "gas": done.gas_used,
+            },
+            line=True,
+        )
+    elif done.matches:
+        output().print(
+            f"{now:%H:%M:%S} UTC  {count(done.matches, 'match')}, {kwh(done.energy)}, "
+            f"{done.gas_used:,} gas"
+        )
+    else:
+        output().print("Nothing to match: one queue is empty.")
+
+
+@operator.command()
+def post(
+    request: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METER=ENERGY",
+            help="A surplus, such as 1=1.5kWh or 0x…=800Wh. May be given more than once.",
+        ),
+    ] = None,
+    release: Annotated[
+        list[str] | None,
+        typer.Option(metavar="METER=ENERGY", help="A need. May be given more than once."),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV file of orders with the header meter,kind,energy; kind is request or release."
+        ),
+    ] = None,
+    account: options.AccountOption = None,
+    passphrase_file: options.PassphraseFileOption = None,
+    contract: options.ContractOption = None,
+    network: options.NetworkOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Post orders of many meters in packed batches, in the current period.
+
+    A meter is a meter number, an address or an account's name. The metering
+    operator signs; dev2 on a development network. With --json, a line for each
+    batch. All orders are looked at before the first is posted.
+
+    Examples:
+
+        energy-chain operator post --request 1=1.5kWh --release 2=900Wh --network ganache
+
+        energy-chain operator post --file orders.csv --account operator --network pilot
+    """
+    from energy_chain.cli.session import OPERATOR, Session
+    from energy_chain.market import Release, Request, check_energy
+    from energy_chain.replay import post_batches
+
+    orders = [
+        *(_order("request", text) for text in request or []),
+        *(_order("release", text) for text in release or []),
+        *(_orders(file) if file else []),
+    ]
+    if not orders:
+        raise InvalidInput("no order is given: give --request, --release or --file")
+    for kind, meter, energy in orders:
+        check_energy(energy, f"{kind} of {meter}")
+    session = Session(network, account, contract, passphrase_file)
+    reader = session.reader()
+    numbered = [(kind, _number(meter, session, reader), wh) for kind, meter, wh in orders]
+    ledger = session.market(OPERATOR)
+    requests = [Request(number, energy) for kind, number, energy in numbered if kind == "request"]
+    releases = [Release(number, energy) for kind, number, energy in numbered if kind == "release"]
+    for receipt in post_batches(ledger, requests, releases):
+        print_receipt(receipt, as_json, line=True)
+
+
+def _order(kind: str, text: str) -> tuple[str, str, int]:
+    meter, equals, energy = text.partition("=")
+    if not equals or not meter:
+        raise InvalidInput(f"--{kind} {text}: give METER=ENERGY, such as 1=1.5kWh")
+    return kind, meter, parse_energy(energy)
+
+
+def _orders(file: Path) -> list[tuple[str, str, int]]:
+    orders = []
+    for line, row in _rows(file, ("meter", "kind", "energy")):
+        if row["kind"] not in ("request", "release"):
+            raise InvalidInput(
+                f"{file}, line {line}: kind {row['kind']!r} is neither request nor release"
+            )
+        try:
+            orders.append((row["kind"], row["meter"], parse_energy(row["energy"])))
+        except InvalidInput as error:
+            raise InvalidInput(f"{file}, line {line}: {error}") from error
+    return orders
+
+
+def _rows(file: Path, header: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            reader = csv.DictReader(text, strict=True)
+            rows = [(reader.line_num, row) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidInput(f"{file} cannot be read: {error}") from error
+    if tuple(reader.fieldnames or ()) != header:
+        raise InvalidInput(f"{file}: its first line must be {','.join(header)}")
+    for line, row in rows:
+        if None in row or None in row.values():
+            raise InvalidInput(f"{file}, line {line}: give {len(header)} columns")
+    return rows
+
+
+def _number(meter: str, session: Session, ledger: ContractLedger) -> int:
+    if meter.isascii() and meter.isdigit():
+        return int(meter)
+    known = ledger.meter(session.accounts.address(meter))
+    if known is None:
+        raise MeterNotRegistered(meter)
+    return known.number
+
+
+def run(
+    data: options.DataOption = None,
+    single: Annotated[
+        bool,
+        typer.Option("--single", help="Let each home's meter post and draw for itself."),
+    ] = False,
+    meters: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV file with the header meter,account: whose readings belong to which account, "
+            "by name or address. Otherwise it is the account of the same name, or on a "
+            "development network one of the development accounts from dev3 on."
+        ),
+    ] = None,
+    day: options.DayOption = None,
+    days: options.DaysOption = 1,
+    homes: options.HomesOption = None,
+    seed: options.SeedOption = None,
+    unit: options.UnitOption = options.Unit.KWH,
+    column: options.ColumnOption = None,
+    timezone: options.TimezoneOption = None,
+    account: options.AccountOption = None,
+    passphrase_file: options.PassphraseFileOption = None,
+    contract: options.ContractOption = None,
+    network: options.NetworkOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Replay readings on a market that is deployed.
+
+    The metering operator registers the homes, posts each period's orders in
+    packed batches, matches, and confirms what was matched. With --single each
+    home's meter posts and draws for itself. The clock of a development chain is
+    moved from period to period; on any other chain each period is waited for.
+
+    Examples:
+
+        energy-chain run --data homes.csv --network ganache
+
+        energy-chain run --data homes.csv --single --meters meters.csv
+    """
+    from energy_chain.chain.clock import ChainClock
+    from energy_chain.cli.session import OPERATOR, Session
+    from energy_chain.replay import replay
+
+    readings = readings_of(data, day, days, homes, seed, unit, column, timezone)
+    session = Session(network, account, contract, passphrase_file)
+    owners = _owners(readings, meters, single, session)
+    addresses = {name: session.accounts.address(owner) for name, owner in owners.items()}
+    _check_distinct(addresses)
+    ledger = session.market(OPERATOR, also=owners.values() if single else ())
+    clock = ChainClock(session.connection, ledger.period_length(), readings.period)
+    with progress(readings) as show:
+        trade = replay(readings, addresses, ledger, clock, show, packed=not single)
+    if as_json:
+        print_json(
+            {
+                "network": session.network.name,
+                "chain_id": session.connection.chain_id,
+                "contract": ledger.address,
+                **trade_as_json(readings, trade),
+            }
+        )
+    else:
+        print_trade(readings, trade)
+
+
+def _owners(
+    readings: Readings, file: Path | None, single: bool, session: Session
+) -> dict[str, str]:
+    """The account of each meter, by name or address."""
+    from energy_chain.chain.accounts import NAMED_DEVELOPMENT_ACCOUNTS, development_accounts
+    from energy_chain.cli.session import FIRST_HOME
+
+    if file is not None:
+        given = {row["meter"]: row["account"] for _, row in _rows(file, ("meter", "account"))}
+        missing = [meter for meter in readings.meters if meter not in given]
+        if missing:
+            raise InvalidInput(f"{file} has no account of {', '.join(missing)}: add a line of each")
+        return {meter: given[meter] for meter in readings.meters}
+    if not session.connection.is_development:
+        return {meter: meter for meter in readings.meters}
+    if single and len(readings.meters) > NAMED_DEVELOPMENT_ACCOUNTS - FIRST_HOME:
+        raise InvalidInput(
+            f"{len(readings.meters)} homes are more than there are development accounts with "
+            f"names: give --homes {NAMED_DEVELOPMENT_ACCOUNTS - FIRST_HOME}, --meters FILE, or "
+            "leave out --single"
+        )
+    homes = development_accounts(FIRST_HOME + len(readings.meters))[FIRST_HOME:]
+    return {meter: home.address for meter, home in zip(readings.meters, homes, strict=True)}
+
+
+def _check_distinct(addresses: dict[str, Address]) -> None:
+    owners: dict[Address, str] = {}
+    for meter, address in addresses.items():
+        other = owners.setdefault(address, meter)
+        if other != meter:
+            raise InvalidInput(f"{other} and {meter} have the same account: give each its own")

@@ -1,0 +1,157 @@
+"""What commands print: lines and tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+from energy_chain.units import kwh
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from energy_chain.events import Event, Receipt
+    from energy_chain.record.audit import AuditReport
+
+WIDE = 160
+"""Columns where nobody looks: room for every address."""
+
+
+def output() -> Console:
+    """Standard output. A line is broken only where somebody looks at it."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.soft_wrap = True
+        console.width = max(console.width, WIDE)
+    return console
+
+
+def table(*headings: str, title: str | None = None, right: Sequence[str] = ()) -> Table:
+    """An empty table that never shortens what stands in it.
+
+    Args:
+        headings: of the columns.
+        title: above it.
+        right: the headings of the columns whose figures are lined up on the right.
+    """
+    from rich.table import Table
+
+    made = Table(title=title, title_justify="left", show_header=any(headings))
+    for heading in headings:
+        made.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    return made
+
+
+def print_json(value: Any, line: bool = False) -> None:
+    """A value as JSON: on one line where more follow, indented otherwise."""
+    print(json.dumps(value, indent=None if line else 2), flush=True)
+
+
+def count(number: int, of_what: str) -> str:
+    """A number and its noun, in the plural unless it is one."""
+    plural = "es" if of_what.endswith("ch") else "s"
+    return f"{number:,} {of_what}{'' if number == 1 else plural}"
+
+
+def as_json(value: Any) -> Any:
+    """A dataclass of ours as JSON has it. Energies say that they are Wh."""
+    if is_dataclass(value):
+        return {
+            _JSON_NAMES.get(field.name, field.name): as_json(getattr(value, field.name))
+            for field in fields(value)
+        }
+    return [as_json(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+_JSON_NAMES = {"energy": "energy_wh", "energies": "energies_wh"}
+
+
+def receipt_as_json(receipt: Receipt) -> dict[str, Any]:
+    """What a transaction did, for JSON."""
+    return {
+        "transaction": receipt.transaction,
+        "block": receipt.block,
+        "gas": receipt.gas_used,
+        "events": [{"event": type(event).__name__, **as_json(event)} for event in receipt.events],
+    }
+
+
+def print_receipt(receipt: Receipt, as_json: bool, line: bool = False) -> None:
+    """What a transaction did: a line for each event, and one for what it cost."""
+    if as_json:
+        print_json(receipt_as_json(receipt), line)
+        return
+    console = output()
+    for event in receipt.events:
+        console.print(described(event))
+    cost = f"block {receipt.block:,}, {receipt.gas_used:,} gas, {receipt.transaction}"
+    console.print(f"[dim]  {cost}[/]")
+
+
+def described(event: Event) -> str:
+    """One event in words."""
+    from energy_chain import events as ev
+
+    match event:
+        case ev.RequestPosted(meter=meter, counter=counter, energy=energy):
+            return f"Request {counter:,}: {meter} offers {kwh(energy)}."
+        case ev.ReleasePosted(meter=meter, counter=counter, energy=energy):
+            return f"Release {counter:,}: {meter} needs {kwh(energy)}."
+        case ev.RequestsPosted(first=first, orders=orders):
+            energy = sum(order.energy for order in orders)
+            return f"{count(len(orders), 'request')} from request {first:,} on: {kwh(energy)}."
+        case ev.ReleasesPosted(first=first, orders=needs):
+            energy = sum(order.energy for order in needs)
+            return f"{count(len(needs), 'release')} from release {first:,} on: {kwh(energy)}."
+        case ev.PeriodOpened(period=period, expired_requests=requests, expired_releases=releases):
+            expired = f"{count(requests, 'request')} and {count(releases, 'release')} expired"
+            return f"Period {period:,} began; {expired}."
+        case ev.MatchingLimited(energy=energy):
+            return f"Matching was limited to {kwh(energy)}."
+        case ev.Matched(first=first, fills=fills):
+            energy = sum(fill.energy for fill in fills)
+            return f"{count(len(fills), 'match')} from match {first:,} on: {kwh(energy)}."
+        case ev.DeliveryConfirmed(index=index, energy=energy):
+            return f"Match {index:,}: {kwh(energy)} consumed."
+        case ev.DeliveriesConfirmed(first=first, energies=energies):
+            return f"{kwh(sum(energies))} consumed of the matches from match {first:,} on."
+        case ev.MeterRegistered(meter=meter, number=number):
+            return f"Meter {number}: {meter} registered."
+        case ev.MeterRetired(meter=meter, number=number):
+            return f"Meter {number}: {meter} retired."
+        case ev.OwnershipTransferStarted(new_owner=new_owner):
+            return f"The ownership is offered to {new_owner}."
+        case ev.OwnershipTransferred(new_owner=new_owner):
+            return f"{new_owner} is the owner."
+        case ev.AggregatorChanged(new_aggregator=new_aggregator):
+            return f"{new_aggregator} is the aggregator."
+        case ev.MeteringOperatorChanged(new_operator=new_operator):
+            return f"{new_operator} is the metering operator."
+        case ev.Paused():
+            return "Posting and matching are paused."
+        case ev.Unpaused():
+            return "Posting and matching go on."
+
+
+def verdict_as_json(verdict: AuditReport) -> dict[str, Any]:
+    """An audit's verdict, for JSON."""
+    return {"clean": verdict.clean, **asdict(verdict)}
+
+
+def print_verdict(verdict: AuditReport) -> None:
+    """An audit's verdict."""
+    console = output()
+    if verdict.clean:
+        console.print(
+            f"[bold green]Audit: clean.[/] {verdict.matches} matches in {verdict.events} events of "
+            f"{verdict.transactions} transactions recomputed; energy conserved, 0 Wh lost."
+        )
+    else:
+        lost = verdict.requests.lost, verdict.releases.lost
+        found = verdict.difference or f"{lost[0]} Wh offered and {lost[1]} Wh needed are lost"
+        console.print(f"[bold red]Audit: FAILED.[/] {found}")

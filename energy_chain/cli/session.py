@@ -1,0 +1,158 @@
+"""From a command's options to a chain, its accounts and its market."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+from energy_chain.errors import InvalidInput, NotOurContract
+from energy_chain.market import ZERO_ADDRESS, Address
+from energy_chain.settings import load_settings
+
+if TYPE_CHECKING:
+    from energy_chain.chain.accounts import Accounts
+    from energy_chain.chain.connection import Connection
+    from energy_chain.chain.contract_ledger import ContractLedger
+    from energy_chain.chain.passphrases import PassphraseSource
+
+OWNER, AGGREGATOR, OPERATOR = "dev0", "dev1", "dev2"
+"""Who has which role on a development network, unless somebody says otherwise."""
+FIRST_HOME = 3
+"""The first development account without a role."""
+
+
+class Session:
+    """What a command was told, opened as far as it asks for."""
+
+    def __init__(
+        self,
+        network: str | None = None,
+        account: str | None = None,
+        contract: str | None = None,
+        passphrase_file: Path | None = None,
+    ) -> None:
+        """The options of the same names.
+
+        Raises:
+            InvalidInput: the settings cannot be used, or the network is unknown or embedded.
+        """
+        settings = load_settings()
+        self.network = settings.network_of(network or settings.network or "ganache")
+        self._account = account
+        self._contract = contract
+        self._passphrase_file = passphrase_file
+
+    @cached_property
+    def passphrases(self) -> PassphraseSource:
+        """Where passphrases come from."""
+        from getpass import getpass
+
+        from energy_chain.chain.passphrases import PassphraseSource
+
+        return PassphraseSource(self._passphrase_file, getpass if sys.stdin.isatty() else None)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """The accounts that may sign on the network. Asks no node."""
+        from energy_chain.chain.accounts import Accounts
+        from energy_chain.chain.keystore import Keystore
+
+        keystore = Keystore(self.network.keystore)
+        return Accounts(keystore, bool(self.network.development), self.passphrases)
+
+    @cached_property
+    def connection(self) -> Connection:
+        """The chain.
+
+        Raises:
+            InvalidInput: it is the embedded one, which ends with the command.
+            NodeUnreachable, WrongChain: see `Connection`.
+        """
+        from energy_chain.chain.connection import Connection
+        from energy_chain.chain.networks import EMBEDDED
+
+        if self.network.name == EMBEDDED.name:
+            raise InvalidInput(
+                "the embedded chain ends with the command that started it: give --network ganache, "
+                "which energy-chain ganache starts, or another network"
+            )
+        return Connection.open(self.network)
+
+    def signer(self, default: str | None = None) -> str:
+        """The account that signs, as it was given; `default` on a development network.
+
+        Raises:
+            InvalidInput: none was given.
+        """
+        if self._account:
+            return self._account
+        if default and self.connection.is_development:
+            return default
+        raise InvalidInput(
+            "nobody is given to sign: give --account NAME; energy-chain accounts list shows them"
+        )
+
+    def meter(self, reference: str | None, ledger: ContractLedger) -> Address:
+        """The meter that is meant: the one given, or the account that signs.
+
+        Raises:
+            InvalidInput: it is no account and no address.
+        """
+        return self.accounts.address(reference) if reference else ledger.account
+
+    @contextmanager
+    def until_stopped(self) -> Iterator[Event]:
+        """An event that SIGINT and SIGTERM set. A development chain's time goes on meanwhile."""
+        from energy_chain.chain.clock import Heartbeat
+        from energy_chain.cli.daemon import until_stopped
+
+        with until_stopped() as stop, Heartbeat(self.network):
+            yield stop
+
+    def market(self, default: str | None = None, also: Iterable[str] = ()) -> ContractLedger:
+        """The market, acted on by the account that signs.
+
+        Args:
+            default: who signs on a development network where nobody is given.
+            also: accounts that sign as well, for `ContractLedger.as_account`.
+
+        Raises:
+            EnergyChainError: something is not as it should be; nothing was sent.
+        """
+        # First the chain and the contract: nobody types a passphrase for nothing.
+        reader = self.reader()
+        return self._opened(reader.address, reader.first_block, [self.signer(default), *also])
+
+    def reader(self) -> ContractLedger:
+        """The market, to be looked at.
+
+        Raises:
+            EnergyChainError: something is not as it should be.
+        """
+        from energy_chain.chain.deployments import recall
+
+        given = self._contract or self.network.contract
+        if given:
+            return self._opened(given, 0, ())
+        known = recall(self.connection)
+        if known is None:
+            raise NotOurContract(
+                f"no market is known on {self.network.name}, chain {self.connection.chain_id}: "
+                f"deploy one with energy-chain deploy --network {self.network.name}, or give "
+                "--contract ADDRESS where it was deployed from another machine"
+            )
+        return self._opened(known.address, known.block, ())
+
+    def _opened(self, address: Address, first_block: int, signers: Sequence[str]) -> ContractLedger:
+        from energy_chain.chain.contract_ledger import ContractLedger
+        from energy_chain.chain.sender import TransactionSender
+
+        accounts = [self.accounts.unlock(reference) for reference in signers]
+        sender = TransactionSender(self.connection, accounts)
+        me = str(accounts[0].address) if accounts else ZERO_ADDRESS
+        return ContractLedger(sender, address, me, first_block)
