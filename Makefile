@@ -2,6 +2,7 @@
 # make test   set up and run every check
 # make nodes  set up and install Ganache and anvil, which the integration tests run against
 # make bench  set up and measure the gas of every call
+# make docs   set up and write docs/commands.md anew, after a change of the command line
 #
 # Each has a virtual environment of its own, made with uv where that is installed
 # and with pip otherwise, from versions that are locked with their hashes.
@@ -11,7 +12,7 @@ ARGS ?=
 UV := $(shell command -v uv 2>/dev/null)
 SOURCES := $(shell find contracts_vy energy_chain -name '*.vy*' -o -name '*.py' -o -path '*/npm/*.*')
 
-.PHONY: help demo test nodes bench lock clean
+.PHONY: help demo test nodes bench docs lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -32,6 +33,9 @@ nodes: .venv-dev/ready
 
 bench: .venv-dev/ready
 	.venv-dev/bin/python -m benchmarks $(ARGS)
+
+docs: .venv-dev/ready
+	.venv-dev/bin/typer energy_chain.cli utils docs --name energy-chain --output docs/commands.md
 
 # An environment with what a lock file says: $(call environment,FOLDER,LOCK FILE).
 define environment

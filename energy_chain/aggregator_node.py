@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event
 
+from energy_chain.errors import MarketPaused
 from energy_chain.ledger import Ledger
 
 
@@ -54,9 +56,13 @@ class AggregatorNode:
         report: Callable[[MatchingReport], None] = lambda _: None,
         poll_seconds: float = 1.0,
     ) -> None:
-        """Looks at the queues every `poll_seconds` until `stop`; reports each time it matched."""
+        """Looks at the queues every `poll_seconds` until `stop`; reports each time it matched.
+
+        Waits while the market is paused.
+        """
         while not stop.is_set():
-            done = self.check_incoming_energy()
-            if done.matches:
-                report(done)
+            with suppress(MarketPaused):
+                done = self.check_incoming_energy()
+                if done.matches:
+                    report(done)
             stop.wait(poll_seconds)

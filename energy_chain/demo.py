@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from energy_chain.chain.accounts import development_accounts
+from energy_chain.chain.check import require_evm
 from energy_chain.chain.clock import ChainClock
 from energy_chain.chain.connection import Connection
 from energy_chain.chain.contract_ledger import ContractLedger
@@ -68,6 +69,8 @@ def run_demo(
             f"{network.name} is chain {connection.chain_id}, not a development chain: the demo "
             "signs with keys that everybody knows; use Ganache, anvil or the embedded chain"
         )
+    if network.name != EMBEDDED.name:
+        require_evm(connection)
     sender = TransactionSender(connection, everyone)
     fund(sender, owner.address, [account.address for account in everyone[1:]])
     ledger = ContractLedger.deploy(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 
@@ -24,3 +25,20 @@ def home_folder() -> Path:
     import platformdirs
 
     return Path(os.environ.get("ENERGY_CHAIN_HOME") or platformdirs.user_data_dir("energy-chain"))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file so that nobody ever reads half of it; makes its folder where needed.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink()
+        raise

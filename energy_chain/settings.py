@@ -33,7 +33,7 @@ from pydantic_settings import (
 )
 from pydantic_settings.exceptions import SettingsError
 
-from energy_chain.chain.networks import BUILT_IN, Network, network_at
+from energy_chain.chain.networks import BUILT_IN, Network, network_at, without_secrets
 from energy_chain.errors import InvalidInput
 
 FILE = "energy-chain.toml"
@@ -102,8 +102,8 @@ class Settings(BaseSettings):
         if "://" in name_or_url:
             return network_at(name_or_url)
         raise InvalidInput(
-            f"network {name_or_url!r} is unknown: give one of {', '.join(self.networks)}, the URL "
-            f"of a node, or describe it in {FILE}"
+            f"network {without_secrets(name_or_url)!r} is unknown: give one of "
+            f"{', '.join(self.networks)}, the URL of a node, or describe it in {FILE}"
         )
 
 
@@ -156,17 +156,26 @@ def load_settings() -> Settings:
         ) from None
     except SettingsError as error:
         raise InvalidInput(f"settings in the environment: {error}") from None
+    except InvalidInput:
+        raise
+    except OSError as error:
+        raise InvalidInput(
+            f"{settings_file()} cannot be read ({error.strerror}): correct that"
+        ) from None
     except ValueError as error:  # the file is no TOML
         raise InvalidInput(f"{settings_file()}: {error}") from None
 
 
 def _said(problem: Any) -> str:
+    if problem["type"] == "extra_forbidden":
+        return f"is no setting: give one of {', '.join(Settings.model_fields)}"
+    known = [field.name for field in fields(Network) if field.name != "name"]
     if problem["type"] == "unexpected_keyword_argument":
-        known = ", ".join(field.name for field in fields(Network) if field.name != "name")
-        return f"is no setting of a network: give one of {known}"
+        return f"is no setting of a network: give one of {', '.join(known)}"
+    if problem["type"] == "dataclass_type":
+        return f"describes no network: give a table of {', '.join(known)}"
     said = str(problem["msg"].removeprefix("Value error, "))
-    given = problem["input"]
-    is_shown = problem["loc"][-1] not in ("url", "networks") and isinstance(
-        given, str | int | float
-    )
+    given, what = problem["input"], problem["loc"][-1]
+    # A URL may stand anywhere but here, and hold a password or an access key.
+    is_shown = what in {"network", *known} - {"url"} and isinstance(given, str | int | float)
     return f"{said}, not {given!r}" if is_shown and problem["type"] != "value_error" else said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from energy_chain.ledger import Ledger
@@ -70,10 +71,6 @@ def read_status(ledger: Ledger, meters: int = 20, matches: int = 10) -> MarketSt
     """
     meter_count, match_count = ledger.meter_count(), ledger.match_counter()
     pending_owner = ledger.pending_owner()
-    kept = (
-        ledger.match_at(index)
-        for index in range(match_count - 1, max(match_count - matches, 0) - 1, -1)
-    )
     return MarketStatus(
         period=ledger.current_period(),
         period_length=ledger.period_length(),
@@ -94,8 +91,16 @@ def read_status(ledger: Ledger, meters: int = 20, matches: int = 10) -> MarketSt
             for number in range(max(1, meter_count - meters + 1), meter_count + 1)
         ),
         match_count=match_count,
-        matches=tuple(match for match in kept if match is not None),
+        matches=tuple(_latest_matches(ledger, match_count, matches)),
     )
+
+
+def _latest_matches(ledger: Ledger, count: int, most: int) -> Iterator[Match]:
+    for index in range(count - 1, max(count - most, 0) - 1, -1):
+        match = ledger.match_at(index)
+        if match is None:
+            return  # overwritten, as all before it are
+        yield match
 
 
 def _meter(ledger: Ledger, number: int) -> MeterStatus:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from energy_chain.errors import InvalidInput
 
 _ENERGY = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?)\s*(kwh|wh)", re.ASCII | re.IGNORECASE)
 _LONGEST = 40
 """Characters of an energy; longer is no energy, and not worth the arithmetic."""
+_EXACT = Context(prec=_LONGEST + 3)
 
 
 def parse_energy(text: str) -> int:
@@ -25,9 +26,9 @@ def parse_energy(text: str) -> int:
             "1500Wh"
         )
     number, unit = Decimal(found[1]), found[2].lower()
-    energy = number * 1000 if unit == "kwh" else number
+    energy = _EXACT.multiply(number, Decimal(1000)) if unit == "kwh" else number
     if energy != int(energy):
-        raise InvalidInput(f"{text!r} is {energy.normalize():f} Wh: give whole watt-hours")
+        raise InvalidInput(f"{text!r} is {energy.normalize(_EXACT):f} Wh: give whole watt-hours")
     return int(energy)
 
 
@@ -49,9 +50,12 @@ def parse_duration(text: str) -> int:
             f"{text[:_LONGEST]!r} is not a duration: give a number and its unit, such as 15min, "
             "900s or 1h, or 'never'"
         )
+    if not int(found[1]):
+        raise InvalidInput(f"{text!r} is no time: give more, or 'never'")
     return int(found[1]) * _SECONDS[found[2]]
 
 
 def kwh(energy: int) -> str:
     """An energy in Wh for people, such as '1,234.500 kWh': exact, because a Wh has three digits."""
-    return f"{Decimal(energy) / 1000:,.3f} kWh"
+    whole, rest = divmod(abs(energy), 1000)
+    return f"{'-' * (energy < 0)}{whole:,}.{rest:03} kWh"

@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -18,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from energy_chain.errors import ChainError
-from energy_chain.folders import cache_folder
+from energy_chain.folders import cache_folder, write_whole
 
 CONTRACT = "EnergyContract"
 _FORMATS = ("abi", "bytecode", "bytecode_runtime", "layout", "method_identifiers", "userdoc")
@@ -83,7 +81,7 @@ def load_artifact() -> Artifact:
         output = _compile(folder)
         # A cache that cannot be written costs two seconds a run and nothing else.
         with contextlib.suppress(OSError):
-            _write(cached, json.dumps(output))
+            write_whole(cached, json.dumps(output))
         return _artifact(output)
 
 
@@ -108,12 +106,3 @@ def _compile(folder: Path) -> dict[str, Any]:
         source, input_bundle=bundle, output_formats=_FORMATS
     )
     return output
-
-
-def _write(path: Path, text: str) -> None:
-    # Renamed into place, so that processes which compile at once never read half a file.
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    Path(name).replace(path)

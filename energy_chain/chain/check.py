@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,10 +16,12 @@ from energy_chain.chain.connection import Connection
 from energy_chain.chain.contract_ledger import DEPLOY_GAS, IMMUTABLES, ContractLedger
 from energy_chain.chain.deployments import recall
 from energy_chain.chain.networks import BYTECODE_EVM_VERSION, EMBEDDED, Network
-from energy_chain.chain.sender import TransactionSender
+from energy_chain.chain.sender import TransactionSender, node_message
 from energy_chain.errors import ChainError, InvalidInput
 from energy_chain.market import MIN_PERIOD_LENGTH, ZERO_ADDRESS, Address
 
+UNKNOWN_OPCODE = re.compile("opcode|NotActivated", re.IGNORECASE)
+"""What nodes say of code that is too new for their rules; the second is anvil's."""
 ANYONE: Address = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"
 """Stands for roles in a deployment that is only tried."""
 
@@ -60,21 +63,41 @@ def check_network(network: Network, contract: Address | None = None) -> Iterator
         yield Finding("answers", False, str(error))
 
 
+def require_evm(connection: Connection) -> None:
+    """Refuses a chain whose EVM does not run our code: it would take a deployment all the same.
+
+    Raises:
+        ChainError: it does not.
+    """
+    finding = _evm(connection)
+    if not finding.good:
+        raise ChainError(f"{connection.network.name}: {finding.said}")
+
+
 def _evm(connection: Connection) -> Finding:
     """Tries a deployment as a call: the code that it returns must be ours."""
+    network = connection.network
+    if not network.runs_our_bytecode:
+        said = f"the settings say {network.evm_version}, and the contract needs"
+        remedy = f"correct evm_version of network {network.name}, or use another one"
+        return Finding("EVM", False, f"{said} {BYTECODE_EVM_VERSION} or later: {remedy}")
     artifact = load_artifact()
     deployment = connection.w3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode)
     data = deployment.constructor(ANYONE, ANYONE, MIN_PERIOD_LENGTH).data_in_transaction
     sender = Web3.to_checksum_address(ANYONE)
+    use = f"use a node with the rules of {BYTECODE_EVM_VERSION}"
     try:
         code = connection.w3.eth.call({"from": sender, "data": data, "gas": DEPLOY_GAS})
-        good = code[:-IMMUTABLES] == HexBytes(artifact.runtime)
-        said = f"runs code for {BYTECODE_EVM_VERSION}" if good else "returns other code than ours"
     except (Web3Exception, ValueError) as error:
-        good, said = False, f"cannot run code for {BYTECODE_EVM_VERSION} ({error})"
-    if good:
-        return Finding("EVM", True, said)
-    return Finding("EVM", False, f"{said}: use a node with the rules of {BYTECODE_EVM_VERSION}")
+        told = node_message(error)
+        if UNKNOWN_OPCODE.search(told):
+            said = f"cannot run code for {BYTECODE_EVM_VERSION} ({told}): {use}"
+        else:
+            said = f"the node does not try a deployment ({told}): ask who runs it, or use another"
+        return Finding("EVM", False, said)
+    if code[:-IMMUTABLES] != HexBytes(artifact.runtime):
+        return Finding("EVM", False, f"returns other code than ours: {use}")
+    return Finding("EVM", True, f"runs code for {BYTECODE_EVM_VERSION}")
 
 
 def _contract(connection: Connection, given: Address | None) -> Finding:
@@ -82,7 +105,8 @@ def _contract(connection: Connection, given: Address | None) -> Finding:
         known = None if given else recall(connection)
         address = given or (known and known.address)
         if not address:
-            return Finding("contract", None, "none is known: deploy one with energy-chain deploy")
+            deploy = f"deploy one with energy-chain deploy --network {connection.network.name}"
+            return Finding("contract", None, f"none is known: {deploy}")
         ledger = ContractLedger(TransactionSender(connection, ()), address, ZERO_ADDRESS)
     except (ChainError, InvalidInput) as error:
         return Finding("contract", False, str(error))

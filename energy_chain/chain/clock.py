@@ -104,5 +104,5 @@ class Heartbeat:
                     self._connection.advance_time(0)
                 seen = latest
             except (ChainError, Web3Exception):
-                # Whoever waits for the chain meets the same fault, and says so.
-                return
+                # Whoever waits for the chain meets the same fault, and says so if it stays.
+                continue

@@ -20,7 +20,7 @@ LOG_CHUNK = 2_000
 """Blocks asked for at a time: nodes refuse to answer for many more."""
 MAY_BE_REFUSED = {
     *("eth_call", "eth_sendRawTransaction", "eth_getTransactionReceipt"),
-    *("evm_increaseTime", "evm_mine"),
+    *("evm_increaseTime", "evm_mine", "eth_maxPriorityFeePerGas"),
 }
 """Methods whose callers look at the node's error themselves."""
 
@@ -47,7 +47,7 @@ class _NodeProvider(HTTPProvider):
             raise NodeUnreachable(
                 f"no usable answer to {method} from {self._name} ({type(error).__name__}): "
                 f"check that a node runs there and speaks JSON-RPC{self._hint}"
-            ) from error
+            ) from None  # what it says may hold the URL, and that a password
         if "error" in response and method not in MAY_BE_REFUSED:
             raise ChainError(f"{self._name} refused {method}: {response['error']}")
         return response
@@ -72,6 +72,8 @@ class Connection:
         """
         self.network = network
         self.w3 = Web3(provider)
+        # It asks for the chain id before each call; ours is checked here and signed with.
+        self.w3.middleware_onion.remove("validation")
         # Consortium chains put the signatures of their blocks where web3 expects 32 bytes.
         self.w3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
         self.viewer: TxParams = {}
@@ -112,12 +114,12 @@ class Connection:
     @property
     def is_development(self) -> bool:
         """Whether keys that everybody knows may be used: as the network says, or its chain id."""
-        said = self.network.development
-        return self.chain_id in DEVELOPMENT_CHAIN_IDS if said is None else said
+        known = self.network.is_development
+        return self.chain_id in DEVELOPMENT_CHAIN_IDS if known is None else known
 
-    def block_time(self) -> int:
-        """Unix time of the latest block."""
-        return int(self.w3.eth.get_block("latest")["timestamp"])
+    def block_time(self, number: int | None = None) -> int:
+        """Unix time of a block, of the latest when None."""
+        return int(self.w3.eth.get_block("latest" if number is None else number)["timestamp"])
 
     def block_gas_limit(self) -> int:
         """Gas that a block holds."""
@@ -130,6 +132,14 @@ class Connection:
     def balance(self, account: Address) -> int:
         """Wei that an account owns."""
         return int(self.w3.eth.get_balance(Web3.to_checksum_address(account)))
+
+    def suggested_tip(self) -> int | None:
+        """Wei a unit of gas that the node advises to offer block builders; None without advice."""
+        response = self.w3.provider.make_request(RPCEndpoint("eth_maxPriorityFeePerGas"), [])
+        try:
+            return int(response["result"], 16)
+        except (KeyError, TypeError, ValueError):
+            return None
 
     def advance_time(self, seconds: int) -> None:
         """Moves the clock of a development chain forward and mines a block.

@@ -8,8 +8,6 @@ same chain id, as a development chain does, is told apart by its genesis block.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from energy_chain.chain.artifact import load_artifact
 from energy_chain.chain.connection import Connection
 from energy_chain.chain.contract_ledger import ContractLedger
 from energy_chain.errors import InvalidInput, NotOurContract
-from energy_chain.folders import home_folder
+from energy_chain.folders import home_folder, write_whole
 from energy_chain.market import Address
 
 
@@ -63,20 +61,18 @@ def remember(connection: Connection, ledger: ContractLedger) -> Deployment:
         genesis=connection.genesis(),
     )
     path = deployments_file()
-    known = {chain_id: asdict(known) for chain_id, known in _read(path).items()}
+    remedy = (
+        f"the market is deployed at {ledger.address}; give --contract {ledger.address} to use it"
+    )
+    try:
+        known = {chain_id: asdict(known) for chain_id, known in _read(path).items()}
+    except InvalidInput as error:
+        raise InvalidInput(f"{error}; {remedy}") from error
     known[str(connection.chain_id)] = asdict(deployment)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Renamed into place, so that no reader ever sees half a file.
-        descriptor, name = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(known, file, indent=2)
-        Path(name).replace(path)
+        write_whole(path, json.dumps(known, indent=2))
     except OSError as error:
-        raise InvalidInput(
-            f"{path} cannot be written ({error.strerror}): the market is deployed at "
-            f"{ledger.address}; give --contract {ledger.address} to use it"
-        ) from error
+        raise InvalidInput(f"{path} cannot be written ({error.strerror}): {remedy}") from error
     return deployment
 
 
@@ -108,13 +104,13 @@ def recall(connection: Connection) -> Deployment | None:
 
 def _read(path: Path) -> dict[str, Deployment]:
     try:
-        text = path.read_text()
+        content = path.read_bytes()
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read ({error.strerror}): correct that") from error
     try:
-        return {chain_id: Deployment(**known) for chain_id, known in json.loads(text).items()}
+        return {chain_id: Deployment(**known) for chain_id, known in json.loads(content).items()}
     except (ValueError, TypeError, AttributeError):
         raise InvalidInput(
             f"{path} is no file of deployments: correct it, or move it away and give --contract "

@@ -58,6 +58,10 @@ class EmbeddedProvider(EthereumTesterProvider):
         if method == "evm_increaseTime":
             self.tester.time_travel(self.backend.chain.get_block().header.timestamp + params[0])
             return {**answer, "result": hex(params[0])}
+        if method == "eth_getStorageAt":
+            # The one call whose block web3 leaves in hexadecimal.
+            address, slot, block = params
+            params = [address, slot, int(block, 16) if block.startswith("0x") else block]
         try:
             return super().make_request(method, params)
         except TransactionFailed as error:

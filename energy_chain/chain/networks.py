@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -21,6 +22,12 @@ EVM_VERSIONS = ("london", "paris", "shanghai", "cancun", "prague", "osaka")
 
 BYTECODE_EVM_VERSION = "shanghai"
 """The oldest rules that run the contract: what it is compiled for."""
+
+
+def without_secrets(url: str) -> str:
+    """A URL up to its host, without what may be a password or an access key. For errors."""
+    scheme, separator, rest = url.rpartition("://")
+    return scheme + separator + re.split("[/?#]", rest.rpartition("@")[2])[0]
 
 
 def _is_node_url(url: str) -> bool:
@@ -90,8 +97,15 @@ class Network:
             raise InvalidInput(f"confirmations {self.confirmations} of {self.name}: give 0 or more")
         for what in ("fee_ceiling_gwei", "receipt_timeout", "call_timeout"):
             limit = getattr(self, what)
-            if limit is not None and not 0 < limit < float("inf"):
+            if limit is not None and not 0 < float(limit) < float("inf"):
                 raise InvalidInput(f"{what} {limit} of {self.name}: give more than 0")
+
+    @property
+    def is_development(self) -> bool | None:
+        """Whether keys that everybody knows may be used; None while the chain id is not known."""
+        if self.development is None and self.chain_id is not None:
+            return self.chain_id in DEVELOPMENT_CHAIN_IDS
+        return self.development
 
     @property
     def runs_our_bytecode(self) -> bool:
@@ -120,7 +134,7 @@ def network_at(url: str) -> Network:
     """
     if not _is_node_url(url):
         raise InvalidInput(
-            f"{url.rpartition('@')[2]!r} is not the URL of a node: give one such as "
+            f"{without_secrets(url)!r} is not the URL of a node: give one such as "
             "http://127.0.0.1:8545"
         )
     return Network(name=urlsplit(url).netloc.rpartition("@")[2], url=url)

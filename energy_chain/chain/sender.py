@@ -15,7 +15,13 @@ from eth_abi import decode
 from eth_abi.exceptions import DecodingError
 from eth_account.signers.local import LocalAccount
 from hexbytes import HexBytes
-from web3.exceptions import ContractLogicError, TimeExhausted, Web3Exception
+from web3 import Web3
+from web3.exceptions import (
+    ContractLogicError,
+    TimeExhausted,
+    TransactionNotFound,
+    Web3Exception,
+)
 from web3.types import TxParams, TxReceipt
 
 from energy_chain.chain.connection import Connection
@@ -33,7 +39,7 @@ from energy_chain.market import Address
 
 GWEI = 10**9
 TIP = GWEI
-"""Wei a unit of gas offered to whoever builds the block."""
+"""Wei a unit of gas offered to whoever builds the block, where the node advises nothing."""
 FAST_POLL, POLL = 0.05, 1.0
 """Seconds between two looks for a receipt, on a development chain and on others."""
 ERROR_STRING = HexBytes("0x08c379a0")
@@ -85,7 +91,11 @@ class TransactionSender:
         if to is not None:
             transaction["to"] = to
         if self.connection.network.simulate:
-            self._simulate(transaction, call)
+            try:
+                self._simulate(transaction, call)
+            except TransactionFailed:
+                self._check_funds({**transaction, **self._fees()}, sender, call)
+                raise
         receipt = self._send_and_wait(account, transaction, call)
         if receipt["status"] != 1:
             self._simulate(transaction, call)
@@ -109,6 +119,8 @@ class TransactionSender:
             raise self._lost(signed.hash, sender, call, error) from error
         except (Web3Exception, ValueError) as error:
             self._nonces.pop(sender, None)
+            if self._is_taken(fields["nonce"], sender, signed.hash):
+                return self._send_and_wait(account, transaction, call)
             self._check_funds(fields, sender, call)
             raise refusal(error, call) from error
         self._nonces[sender] += 1
@@ -125,6 +137,17 @@ class TransactionSender:
             ) from error
         except (ChainError, Web3Exception, ValueError) as error:
             raise self._lost(signed.hash, sender, call, error) from error
+
+    def _is_taken(self, nonce: int, sender: Address, digest: HexBytes) -> bool:
+        """Whether another process of this account has used a nonce, and so nothing was sent."""
+        eth = self.connection.w3.eth
+        if eth.get_transaction_count(Web3.to_checksum_address(sender), "pending") <= nonce:
+            return False
+        try:
+            eth.get_transaction(digest)
+        except TransactionNotFound:
+            return True
+        return False
 
     def _confirmed(self, digest: HexBytes) -> TxReceipt:
         """The receipt of a transaction, once it has the network's confirmations."""
@@ -143,6 +166,9 @@ class TransactionSender:
             block = eth.get_block(receipt["blockNumber"])
             if block["hash"] == receipt["blockHash"]:
                 return receipt
+            sleep(poll)
+            if monotonic() > deadline:
+                raise TimeExhausted
 
     def _lost(
         self, digest: HexBytes, sender: Address, call: str, error: Exception
@@ -163,19 +189,22 @@ class TransactionSender:
             ceiling = int(network.fee_ceiling_gwei * GWEI)
         if ceiling is not None and price > ceiling:
             raise FeeAboveCeiling(
-                f"a unit of gas costs {price / GWEI:g} gwei on {network.name}, above the ceiling "
-                f"of {network.fee_ceiling_gwei:f}: wait until it is cheaper, or raise "
+                f"a unit of gas costs {Decimal(price) / GWEI:f} gwei on {network.name}, above the "
+                f"ceiling of {network.fee_ceiling_gwei:f}: wait until it is cheaper, or raise "
                 f"fee_ceiling_gwei of network {network.name}"
             )
         if base_fee is None:
             return {"gasPrice": price}
-        most = 2 * base_fee + TIP
+        # Some public chains take no less than tens of gwei, others next to nothing.
+        advice = None if self.connection.is_development else self.connection.suggested_tip()
+        tip = TIP if advice is None else advice
+        most = 2 * base_fee + tip
         most = most if ceiling is None else min(most, ceiling)
-        return {"maxFeePerGas": most, "maxPriorityFeePerGas": min(TIP, most)}
+        return {"maxFeePerGas": most, "maxPriorityFeePerGas": min(tip, most)}
 
     def _check_funds(self, fields: dict[str, Any], sender: Address, call: str) -> None:
         """Tells a lack of ether from other refusals, whatever words a node has for it."""
-        price = fields.get("maxFeePerGas") or fields["gasPrice"]
+        price = fields["gasPrice"] if "gasPrice" in fields else fields["maxFeePerGas"]
         needed = fields["gas"] * price + fields["value"]
         balance = self.connection.balance(sender)
         if balance < needed:
@@ -207,7 +236,15 @@ def refusal(error: Exception, call: str) -> MarketRefusal | TransactionFailed:
     for reason, kind in REFUSALS.items():
         if reason in str(error):
             return kind(call)
-    return TransactionFailed(f"the node refused {call}: {error}")
+    return TransactionFailed(f"the node refused {call}: {node_message(error)}")
+
+
+def node_message(error: Exception) -> str:
+    """What a node says of an error; some add a stack."""
+    try:
+        return str(error.rpc_response["error"]["message"])  # type: ignore[attr-defined]
+    except (AttributeError, LookupError, TypeError):
+        return str(error)
 
 
 def _ether(wei: int) -> str:

@@ -1,8 +1,4 @@
-"""The command line: parses, calls the library, prints.
-
-Exit codes: 0 done, 1 the audit found a difference, 2 unusable input or a refusal,
-3 the chain cannot be reached, trusted or used.
-"""
+"""The command line: parses, calls the library, prints."""
 
 from __future__ import annotations
 
@@ -13,9 +9,8 @@ import typer
 
 from energy_chain import __version__
 from energy_chain.cli import accounts, chains, demo, homes, market, operator
+from energy_chain.cli.exit_codes import BAD_INPUT, CHAIN_FAILED
 from energy_chain.errors import ChainError, EnergyChainError
-
-AUDIT_FAILED, BAD_INPUT, CHAIN_FAILED = 1, 2, 3
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 

@@ -127,7 +127,7 @@ def _print_kept(account: KnownAccount, as_json: bool) -> None:
         print_json(_as_json(account))
     else:
         output().print(
-            f"{account.name} is [bold]{account.address}[/]; its key is in {account.path}.\n"
+            f"{account.name} is {account.address}; its key is in {account.path}.\n"
             "Keep the passphrase: nobody can open the key without it."
         )
 

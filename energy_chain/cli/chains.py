@@ -9,13 +9,14 @@ from urllib.parse import urlsplit
 import typer
 
 from energy_chain.cli import options
+from energy_chain.cli.exit_codes import CHAIN_FAILED
 from energy_chain.cli.printing import output, print_json, table
 
 if TYPE_CHECKING:
     from energy_chain.chain.ganache import Ganache, GanacheSettings
     from energy_chain.chain.networks import Network
 
-CHAIN_FAILED = 3
+MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("-", "yellow")}
 
 networks = typer.Typer(no_args_is_help=True, help="Look at the networks that are known.")
 
@@ -47,14 +48,19 @@ def list_networks(as_json: options.JsonOption = False) -> None:
             network.evm_version,
             str(network.confirmations),
             "-" if network.fee_ceiling_gwei is None else f"{network.fee_ceiling_gwei:f} gwei",
-            "development, keystore" if network.development else "keystore",
+            "development, keystore" if network.is_development else "keystore",
         )
     output().print(listed)
 
 
 @networks.command()
 def check(
-    name: Annotated[str, typer.Argument(help="Name of a network, or the URL of a node.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            autocompletion=options.complete_network, help="Name of a network, or the URL of a node."
+        ),
+    ],
     contract: options.ContractOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
@@ -78,8 +84,9 @@ def check(
     for finding in check_network(network, contract):
         found.append(finding)
         if not as_json:
-            mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]-[/]"}[finding.good]
-            output().print(f"{mark} {finding.what}: ", finding.said, sep="")
+            mark, style = MARKS[finding.good]
+            output().print(mark, style=style, end=" ")
+            output().print(f"{finding.what}: {finding.said}")
     good = all(finding.good is not False for finding in found)
     if as_json:
         print_json(
@@ -146,13 +153,15 @@ def ganache(
     from energy_chain.cli.daemon import until_stopped
 
     with until_stopped() as stop, program.Ganache.start(settings, verbose) as running:
-        _show_ganache(settings, running, as_json)
+        _show_ganache(settings, running, network.url, as_json)
         running.serve(stop)
     if not as_json:
         output().print("Ganache has stopped; its chain is kept.")
 
 
-def _show_ganache(settings: GanacheSettings, running: Ganache, as_json: bool) -> None:
+def _show_ganache(
+    settings: GanacheSettings, running: Ganache, network_url: str, as_json: bool
+) -> None:
     from energy_chain.chain.accounts import development_accounts
     from energy_chain.chain.ganache import BALANCE
     from energy_chain.cli.session import AGGREGATOR, OPERATOR, OWNER
@@ -182,8 +191,14 @@ def _show_ganache(settings: GanacheSettings, running: Ganache, as_json: bool) ->
     output().print(
         f"{BALANCE:,} ether each; everybody has their keys.\n"
         f"Ganache on {running.url}, chain {settings.chain_id}, {settings.hardfork} rules, "
-        f"kept in {settings.database_folder}.\nCtrl-C stops it."
+        f"kept in {settings.database_folder}."
     )
+    if running.url != network_url.rstrip("/"):
+        output().print(
+            "Other commands find it with\n"
+            f"  export ENERGY_CHAIN_NETWORKS__GANACHE__URL={running.url}"
+        )
+    output().print("Ctrl-C stops it.")
 
 
 def _node(network: Network) -> str:
@@ -201,7 +216,7 @@ def _as_json(network: Network) -> dict[str, object]:
         "evm_version": network.evm_version,
         "confirmations": network.confirmations,
         "fee_ceiling_gwei": None if ceiling is None else float(ceiling),
-        "development": network.development,
+        "development": network.is_development,
         "keystore": str(network.keystore) if network.keystore else None,
         "contract": network.contract,
     }

@@ -7,11 +7,10 @@ from typing import Annotated
 import typer
 
 from energy_chain.cli import options
+from energy_chain.cli.exit_codes import AUDIT_FAILED
 from energy_chain.cli.printing import output, print_json, print_verdict, verdict_as_json
 from energy_chain.cli.readings import readings_of
 from energy_chain.cli.trading import print_trade, progress, trade_as_json
-
-AUDIT_FAILED = 1
 
 
 def demo(

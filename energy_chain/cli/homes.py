@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -106,13 +106,14 @@ def run_producer(
     from energy_chain.producer_node import ProducerNode
 
     readings = _readings(data, start, days, seed, unit, column, timezone)
+    home = home or _first(readings, sign=1)
     session = Session(network, account, contract, passphrase_file)
     ledger = session.market()
+    address = session.meter(meter, ledger)
     surpluses = _energies(readings, home, ledger, sign=1)
     with session.until_stopped() as stop:
-        result = ProducerNode(ledger).run(
-            session.meter(meter, ledger), surpluses, stop, report=_reporter(as_json)
-        )
+        _announce(home, address, as_json)
+        result = ProducerNode(ledger).run(address, surpluses, stop, report=_reporter(as_json))
     _print_posting(result, "request", as_json)
 
 
@@ -176,9 +177,7 @@ def target(
     elif latest is None:
         output().print(f"{address} has no match yet.")
     else:
-        output().print(
-            f"{address} draws from [bold]{latest[0]}[/]; {kwh(latest[1])} not consumed yet."
-        )
+        output().print(f"{address} draws from {latest[0]}; {kwh(latest[1])} not consumed yet.")
 
 
 @consumer.command()
@@ -254,13 +253,14 @@ def run_consumer(
     from energy_chain.consumer_node import ConsumerNode
 
     readings = _readings(data, start, days, seed, unit, column, timezone)
+    home = home or _first(readings, sign=-1)
     session = Session(network, account, contract, passphrase_file)
     ledger = session.market()
+    address = session.meter(meter, ledger)
     needs = _energies(readings, home, ledger, sign=-1)
     with session.until_stopped() as stop:
-        result = ConsumerNode(ledger).run(
-            session.meter(meter, ledger), needs, stop, report=_reporter(as_json)
-        )
+        _announce(home, address, as_json)
+        result = ConsumerNode(ledger).run(address, needs, stop, report=_reporter(as_json))
     _print_posting(result, "release", as_json)
 
 
@@ -280,9 +280,7 @@ def _readings(
     return readings if start is None else readings.since(start.replace(tzinfo=zone))
 
 
-def _energies(
-    readings: Readings, home: str | None, ledger: Ledger, sign: int
-) -> Iterator[PeriodEnergy]:
+def _energies(readings: Readings, home: str, ledger: Ledger, sign: int) -> list[PeriodEnergy]:
     """What a home posts from the market's period of now on: surpluses (1) or needs (-1)."""
     from energy_chain.replay import energies_of
 
@@ -290,8 +288,8 @@ def _energies(
         raise InvalidInput(
             "orders of this market never expire, so it has no periods to post in: use put"
         )
-    for due in energies_of(readings, home or _first(readings, sign), ledger.current_period()):
-        yield due._replace(energy=max(0, sign * due.energy))
+    energies = energies_of(readings, home, ledger.current_period())
+    return [due._replace(energy=max(0, sign * due.energy)) for due in energies]
 
 
 def _first(readings: Readings, sign: int) -> str:
@@ -299,6 +297,11 @@ def _first(readings: Readings, sign: int) -> str:
         if sign * (reading.production - reading.consumption) > 0:
             return reading.meter
     raise InvalidInput("no home has anything to post in these readings: choose another --start")
+
+
+def _announce(home: str, address: str, as_json: bool) -> None:
+    if not as_json:
+        output().print(f"Readings of {home}, one in each period, for {address}; Ctrl-C ends it.")
 
 
 def _reporter(as_json: bool) -> Callable[[Receipt], None]:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from energy_chain.cli import options
+from energy_chain.cli.exit_codes import AUDIT_FAILED
 from energy_chain.cli.printing import (
-    as_json as in_json,
-)
-from energy_chain.cli.printing import (
+    jsonable,
     output,
     print_json,
     print_receipt,
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from energy_chain.chain.contract_ledger import ContractLedger
     from energy_chain.cli.session import Session
     from energy_chain.status import MarketStatus
-
-AUDIT_FAILED = 1
 
 
 def deploy(
@@ -61,18 +58,13 @@ def deploy(
 
         energy-chain deploy --account owner --aggregator community --operator meter-office
     """
+    from energy_chain.chain.check import require_evm
     from energy_chain.chain.contract_ledger import ContractLedger
     from energy_chain.chain.deployments import deployments_file, remember
-    from energy_chain.chain.networks import BYTECODE_EVM_VERSION
     from energy_chain.chain.sender import TransactionSender
     from energy_chain.cli.session import AGGREGATOR, OPERATOR, OWNER, Session
 
     session = Session(network, account, None, passphrase_file)
-    if not session.network.runs_our_bytecode:
-        raise InvalidInput(
-            f"network {session.network.name} has the rules of {session.network.evm_version}: the "
-            f"contract needs those of {BYTECODE_EVM_VERSION} or later"
-        )
     seconds = parse_duration(period)
     development = session.connection.is_development
     roles = [
@@ -82,15 +74,16 @@ def deploy(
             (operator, "--operator", OPERATOR),
         )
     ]
+    require_evm(session.connection)
     owner = session.accounts.unlock(session.signer(OWNER))
     sender = TransactionSender(session.connection, [owner])
     ledger = ContractLedger.deploy(sender, str(owner.address), roles[0], roles[1], seconds)
     deployment = remember(session.connection, ledger)
     if as_json:
-        print_json({"chain_id": session.connection.chain_id, **in_json(deployment)})
+        print_json({"chain_id": session.connection.chain_id, **jsonable(deployment)})
         return
     console = output()
-    console.print(f"[bold]{ledger.address}[/] is deployed in block {ledger.first_block:,}.")
+    console.print(f"{ledger.address} is deployed in block {ledger.first_block:,}.")
     _print_roles(ledger)
     console.print(f"{session.network.name} remembers it in {deployments_file()}.")
 
@@ -104,7 +97,10 @@ def _given(reference: str | None, option: str, default: str | None) -> str:
 
 def register(
     meters: Annotated[
-        list[str] | None, typer.Argument(help="Meters, by address or account name.")
+        list[str] | None,
+        typer.Argument(
+            autocompletion=options.complete_account, help="Meters, by address or account name."
+        ),
     ] = None,
     file: Annotated[
         Path | None, typer.Option(help="File with a meter on each line, or - for standard input.")
@@ -153,7 +149,12 @@ def _lines(file: Path) -> list[str]:
 
 
 def retire(
-    meter: Annotated[str, typer.Argument(help="The meter, by address or account name.")],
+    meter: Annotated[
+        str,
+        typer.Argument(
+            autocompletion=options.complete_account, help="The meter, by address or account name."
+        ),
+    ],
     account: options.AccountOption = None,
     passphrase_file: options.PassphraseFileOption = None,
     contract: options.ContractOption = None,
@@ -377,19 +378,19 @@ def _told(
     from energy_chain.status import read_status
 
     as_of = ledger.at_latest_block()
-    block = session.connection.w3.eth.get_block(as_of.block or 0)
+    time = datetime.fromtimestamp(session.connection.block_time(as_of.block), UTC)
     place = {
         "network": session.network.name,
         "chain_id": session.connection.chain_id,
         "contract": ledger.address,
-        "block": block["number"],
-        "block_time": datetime.fromtimestamp(block["timestamp"], UTC).isoformat(),
+        "block": as_of.block,
+        "block_time": time.isoformat(),
     }
     return place, read_status(as_of, meters, matches)
 
 
 def _status_as_json(place: dict[str, Any], told: MarketStatus) -> dict[str, Any]:
-    return {**place, **in_json(told)}
+    return {**place, **jsonable(told)}
 
 
 def _status_table(place: dict[str, Any], told: MarketStatus) -> RenderableType:
@@ -400,7 +401,7 @@ def _status_table(place: dict[str, Any], told: MarketStatus) -> RenderableType:
     market.add_row("block", f"{place['block']:,} of {place['block_time']}")
     market.add_row("period", _period(told))
     if told.paused:
-        market.add_row("paused", "[bold red]posting and matching are stopped[/]")
+        market.add_row("paused", "posting and matching are stopped", style="bold red")
     for what, queue in (("requests", told.requests), ("releases", told.releases)):
         line = f"; next in line {kwh(queue.next_energy)}" if queue.outstanding else ""
         market.add_row(what, f"{queue.outstanding:,} outstanding of {queue.posted:,}{line}")

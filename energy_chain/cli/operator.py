@@ -42,7 +42,8 @@ def run_aggregator(
     """Match what is pending, first come, first served, until Ctrl-C.
 
     Anyone may sign, because matching leaves no choice; dev1 on a development
-    network. With --json, a line each time something was matched.
+    network. With --json, a line each time something was matched, and at the end
+    one with the total.
 
     Examples:
 
@@ -69,7 +70,9 @@ def run_aggregator(
         output().print("Waiting for requests and releases; Ctrl-C ends it.")
     with session.until_stopped() as stop:
         node.run(stop, report, every)
-    if not as_json:
+    if as_json:
+        print_json({"total": {"matches": total[0], "energy_wh": total[1]}}, line=True)
+    else:
         output().print(f"{count(total[0], 'match')}, {kwh(total[1])} in all.")
 
 
@@ -180,10 +183,11 @@ def _rows(file: Path, header: tuple[str, ...]) -> list[tuple[int, dict[str, str]
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
             reader = csv.DictReader(text, strict=True)
+            found = tuple(reader.fieldnames or ())
             rows = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InvalidInput(f"{file} cannot be read: {error}") from error
-    if tuple(reader.fieldnames or ()) != header:
+    if found != header:
         raise InvalidInput(f"{file}: its first line must be {','.join(header)}")
     for line, row in rows:
         if None in row or None in row.values():

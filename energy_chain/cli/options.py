@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
+
+from energy_chain.errors import EnergyChainError
 
 
 class Unit(StrEnum):
@@ -18,24 +21,33 @@ class Unit(StrEnum):
     WH = "Wh"
 
 
-def _networks(incomplete: str) -> Iterator[str]:
+def complete_network(incomplete: str) -> Iterator[str]:
+    """The names of networks, for the shell. None where the settings cannot be used."""
     from energy_chain.settings import load_settings
 
-    yield from (name for name in load_settings().networks if name.startswith(incomplete))
+    with suppress(EnergyChainError):
+        yield from (name for name in load_settings().networks if name.startswith(incomplete))
 
 
-def _accounts(incomplete: str) -> Iterator[str]:
+def complete_account(context: typer.Context, incomplete: str) -> Iterator[str]:
+    """The names of accounts on the network of the command so far. Asks no node, opens no file."""
+    from energy_chain.chain.accounts import NAMED_DEVELOPMENT_ACCOUNTS
+    from energy_chain.chain.keystore import Keystore
     from energy_chain.cli.session import Session
 
-    known = Session().accounts.list()
-    yield from (account.name for account in known if account.name.startswith(incomplete))
+    with suppress(EnergyChainError):
+        network = Session(context.params.get("network")).network
+        names = list(Keystore(network.keystore).names())
+        if network.is_development is not False:
+            names += [f"dev{number}" for number in range(NAMED_DEVELOPMENT_ACCOUNTS)]
+        yield from (name for name in names if name.startswith(incomplete))
 
 
 NetworkOption: TypeAlias = Annotated[
     str | None,
     typer.Option(
         envvar="ENERGY_CHAIN_NETWORK",
-        autocompletion=_networks,
+        autocompletion=complete_network,
         help="Name of a network, or the URL of a node.",
     ),
 ]
@@ -43,7 +55,7 @@ AccountOption: TypeAlias = Annotated[
     str | None,
     typer.Option(
         envvar="ENERGY_CHAIN_ACCOUNT",
-        autocompletion=_accounts,
+        autocompletion=complete_account,
         help="Who signs: an account of the keystore by name or address; on a development network "
         "also dev0 to dev19.",
     ),
@@ -65,7 +77,7 @@ ContractOption: TypeAlias = Annotated[
 MeterOption: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        autocompletion=_accounts,
+        autocompletion=complete_account,
         help="The meter that is meant, by address or account name; by default the account that "
         "signs. The metering operator may act for any.",
     ),

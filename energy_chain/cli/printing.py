@@ -21,10 +21,11 @@ WIDE = 160
 
 
 def output() -> Console:
-    """Standard output. A line is broken only where somebody looks at it."""
+    """Standard output. Text is printed as it is, and broken only where somebody looks at it."""
     from rich.console import Console
 
-    console = Console(highlight=False)
+    # Reasons of refusals and paths of files may hold what Rich takes for markup.
+    console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.soft_wrap = True
         console.width = max(console.width, WIDE)
@@ -58,17 +59,23 @@ def count(number: int, of_what: str) -> str:
     return f"{number:,} {of_what}{'' if number == 1 else plural}"
 
 
-def as_json(value: Any) -> Any:
-    """A dataclass of ours as JSON has it. Energies say that they are Wh."""
+def jsonable(value: Any) -> Any:
+    """A dataclass of ours as JSON has it: energies say that they are Wh, numbers that they are."""
     if is_dataclass(value):
-        return {
-            _JSON_NAMES.get(field.name, field.name): as_json(getattr(value, field.name))
-            for field in fields(value)
-        }
-    return [as_json(item) for item in value] if isinstance(value, list | tuple) else value
+        items = ((field.name, getattr(value, field.name)) for field in fields(value))
+        return {_json_name(name, item): jsonable(item) for name, item in items}
+    return [jsonable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-_JSON_NAMES = {"energy": "energy_wh", "energies": "energies_wh"}
+def _json_name(name: str, value: Any) -> str:
+    if name in _PARTIES and isinstance(value, int):
+        return f"{name}_number"
+    return f"{name}_wh" if name in _ENERGIES else name
+
+
+_PARTIES = {"meter", "producer", "consumer"}
+"""Addresses or, in packed orders and matches, meter numbers."""
+_ENERGIES = {"energy", "energies", "next_energy", "offers", "needs"}
 
 
 def receipt_as_json(receipt: Receipt) -> dict[str, Any]:
@@ -77,7 +84,7 @@ def receipt_as_json(receipt: Receipt) -> dict[str, Any]:
         "transaction": receipt.transaction,
         "block": receipt.block,
         "gas": receipt.gas_used,
-        "events": [{"event": type(event).__name__, **as_json(event)} for event in receipt.events],
+        "events": [{"event": type(event).__name__, **jsonable(event)} for event in receipt.events],
     }
 
 
@@ -90,7 +97,7 @@ def print_receipt(receipt: Receipt, as_json: bool, line: bool = False) -> None:
     for event in receipt.events:
         console.print(described(event))
     cost = f"block {receipt.block:,}, {receipt.gas_used:,} gas, {receipt.transaction}"
-    console.print(f"[dim]  {cost}[/]")
+    console.print(f"  {cost}", style="dim")
 
 
 def described(event: Event) -> str:
@@ -140,18 +147,29 @@ def described(event: Event) -> str:
 
 def verdict_as_json(verdict: AuditReport) -> dict[str, Any]:
     """An audit's verdict, for JSON."""
-    return {"clean": verdict.clean, **asdict(verdict)}
+    return {
+        "clean": verdict.clean,
+        "difference": verdict.difference,
+        "transactions": verdict.transactions,
+        "events": verdict.events,
+        "matches": verdict.matches,
+        "requests_wh": asdict(verdict.requests),
+        "releases_wh": asdict(verdict.releases),
+        "consumed_wh": verdict.consumed,
+    }
 
 
 def print_verdict(verdict: AuditReport) -> None:
     """An audit's verdict."""
     console = output()
     if verdict.clean:
+        console.print("Audit: clean.", style="bold green", end=" ")
         console.print(
-            f"[bold green]Audit: clean.[/] {verdict.matches} matches in {verdict.events} events of "
-            f"{verdict.transactions} transactions recomputed; energy conserved, 0 Wh lost."
+            f"{count(verdict.matches, 'match')} in {count(verdict.events, 'event')} of "
+            f"{count(verdict.transactions, 'transaction')} recomputed; energy conserved, 0 Wh lost."
         )
     else:
         lost = verdict.requests.lost, verdict.releases.lost
         found = verdict.difference or f"{lost[0]} Wh offered and {lost[1]} Wh needed are lost"
-        console.print(f"[bold red]Audit: FAILED.[/] {found}")
+        console.print("Audit: FAILED.", style="bold red", end=" ")
+        console.print(found)

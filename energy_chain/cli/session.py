@@ -58,12 +58,19 @@ class Session:
 
     @cached_property
     def accounts(self) -> Accounts:
-        """The accounts that may sign on the network. Asks no node."""
+        """The accounts that may sign on the network. Asks the node only where no chain id is set.
+
+        Raises:
+            NodeUnreachable, WrongChain: see `Connection`.
+        """
         from energy_chain.chain.accounts import Accounts
         from energy_chain.chain.keystore import Keystore
 
         keystore = Keystore(self.network.keystore)
-        return Accounts(keystore, bool(self.network.development), self.passphrases)
+        development = self.network.is_development
+        if development is None:
+            development = self.connection.is_development
+        return Accounts(keystore, development, self.passphrases)
 
     @cached_property
     def connection(self) -> Connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -82,6 +83,30 @@ def test_the_fields_are_the_compilers(compiled: list[Path]) -> None:
         userdoc=OUTPUT["userdoc"],
     )
     assert compiled == [artifact.sources()]
+
+
+def test_the_hashes_stand_for_the_code_and_the_abi() -> None:
+    first = artifact._artifact(OUTPUT)
+    # SHA-256 of the byte 61, and of the ABI written without spaces.
+    assert first.code_hash == hashlib.sha256(b"\x61").hexdigest()
+    abi = b'[{"name":"owner","type":"function"}]'
+    assert first.abi_hash == hashlib.sha256(abi).hexdigest()
+    # What neither of them stands for does not matter, nor does the order of keys.
+    others = {"bytecode": "0x70", "userdoc": {}, "abi": [{"name": "owner", "type": "function"}]}
+    again = artifact._artifact({**OUTPUT, **others})
+    assert (again.code_hash, again.abi_hash) == (first.code_hash, first.abi_hash)
+    assert artifact._artifact({**OUTPUT, "bytecode_runtime": "61"}).code_hash == first.code_hash
+
+
+def test_other_code_or_another_abi_has_another_hash() -> None:
+    first = artifact._artifact(OUTPUT)
+    code = artifact._artifact({**OUTPUT, "bytecode_runtime": "0x62"})
+    assert code.code_hash != first.code_hash
+    assert code.abi_hash == first.abi_hash
+    for abi in ([], [{"type": "function", "name": "Owner"}], OUTPUT["abi"] * 2):
+        other = artifact._artifact({**OUTPUT, "abi": abi})
+        assert other.abi_hash != first.abi_hash
+        assert other.code_hash == first.code_hash
 
 
 def test_a_process_loads_once(compiled: list[Path]) -> None:

@@ -5,27 +5,23 @@ On the embedded chain, and on the same chain behind JSON-RPC over HTTP.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from itertools import chain
 from threading import Event
 from typing import Any
 
 import pytest
 from eth_account import Account
-from eth_account.typed_transactions import TypedTransaction
-from eth_utils import keccak
+from eth_utils import function_signature_to_4byte_selector, keccak
 from hexbytes import HexBytes
 
 from energy_chain.chain import connection as connection_module
-from energy_chain.chain.accounts import development_accounts
 from energy_chain.chain.addresses import parse_address
-from energy_chain.chain.clock import ChainClock
 from energy_chain.chain.connection import Connection
 from energy_chain.chain.contract_ledger import CALL_GAS, ContractLedger
-from energy_chain.chain.networks import EMBEDDED, EMBEDDED_CHAIN_ID, network_at
+from energy_chain.chain.networks import EMBEDDED, EMBEDDED_CHAIN_ID, Network, network_at
 from energy_chain.chain.sender import TIP, TransactionSender
 from energy_chain.errors import (
     ChainError,
@@ -42,41 +38,21 @@ from energy_chain.errors import (
 )
 from energy_chain.events import Matched, Paused, PeriodOpened, ReleasePosted, RequestPosted
 from energy_chain.market import ZERO_ADDRESS, Fill, Match, Meter
-
-ACCOUNTS = development_accounts(6)
-OWNER, AGGREGATOR, OPERATOR, PRODUCER, CONSUMER, STRANGER = (a.address for a in ACCOUNTS)
-PERIOD_LENGTH = 900
-GENESIS_TIME = PERIOD_LENGTH * 1_888_889
-PERIOD = timedelta(seconds=PERIOD_LENGTH)
-
-
-def market_on(connection: Connection) -> ContractLedger:
-    """A market with two meters, seen by its owner."""
-    sender = TransactionSender(connection, ACCOUNTS)
-    ledger = ContractLedger.deploy(sender, OWNER, AGGREGATOR, OPERATOR, PERIOD_LENGTH)
-    ledger.register_meters([PRODUCER, CONSUMER])
-    return ledger
-
-
-@pytest.fixture
-def embedded() -> Connection:
-    return Connection.open(EMBEDDED, [a.address for a in ACCOUNTS], GENESIS_TIME)
-
-
-@pytest.fixture
-def node(start_node: Callable[..., Any]) -> Any:
-    return start_node([a.address for a in ACCOUNTS], GENESIS_TIME)
-
-
-@pytest.fixture
-def http(node: Any) -> Connection:
-    return Connection.open(network_at(node.url))
-
-
-@pytest.fixture(params=["embedded", "http"])
-def connection(request: pytest.FixtureRequest) -> Connection:
-    found: Connection = request.getfixturevalue(request.param)
-    return found
+from energy_chain.record.audit import audit
+from tests.package.chains import (
+    ACCOUNTS,
+    AGGREGATOR,
+    CONSUMER,
+    GENESIS_TIME,
+    OPERATOR,
+    OWNER,
+    PERIOD_LENGTH,
+    PRODUCER,
+    STRANGER,
+    last_sent,
+    market_on,
+    unused_url,
+)
 
 
 @pytest.fixture
@@ -85,16 +61,6 @@ def never() -> Iterator[Event]:
     event = Event()
     yield event
     event.set()
-
-
-def unused_url() -> str:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{taken.getsockname()[1]}"
-
-
-def last_sent(node: Any) -> dict[str, Any]:
-    return TypedTransaction.from_bytes(HexBytes(node.sent()[-1])).as_dict()
 
 
 # ------------------------------------------------------------------ accounts and addresses
@@ -187,6 +153,11 @@ def test_no_repr_shows_a_password_or_a_key(node: Any) -> None:
     assert repr(sender) == f"<TransactionSender of 6 accounts on {connection.network.name}>"
 
 
+def test_a_network_is_not_simulated_on_where_gas_is_free() -> None:
+    assert not EMBEDDED.simulate
+    assert network_at("http://node.example").simulate
+
+
 # ------------------------------------------------------------------ connections
 
 
@@ -205,6 +176,74 @@ def test_another_chain_than_the_one_asked_for_is_refused(node: Any) -> None:
 def test_a_public_chain_is_no_development_chain(serve: Callable[..., str]) -> None:
     url = serve(lambda *_: {"result": "0x1"})
     assert not Connection.open(network_at(url)).is_development
+
+
+def test_a_node_of_network_ganache_that_does_not_run_can_be_started() -> None:
+    for name, hinted in ("ganache", True), ("pilot", False):
+        with pytest.raises(NodeUnreachable) as error:
+            Connection.open(Network(name=name, url=unused_url()))
+        assert str(error.value).endswith("; energy-chain ganache starts one") is hinted
+
+
+def test_another_chain_than_the_one_asked_for_names_the_settings_to_look_at(node: Any) -> None:
+    with pytest.raises(WrongChain, match=r"check url and chain_id of network pilot$"):
+        Connection.open(Network(name="pilot", url=node.url, chain_id=12345))
+
+
+@pytest.mark.parametrize(
+    ("said", "chain_id", "development"),
+    [
+        (None, "0x539", True),
+        (None, "0x7a69", True),
+        (None, "0x1", False),
+        (True, "0x1", True),
+        (False, "0x539", False),
+    ],
+)
+def test_a_chain_is_for_development_as_its_network_says_or_by_its_chain_id(
+    serve: Callable[..., str], said: bool | None, chain_id: str, development: bool
+) -> None:
+    url = serve(lambda *_: {"result": chain_id})
+    network = replace(network_at(url), development=said)
+    assert Connection.open(network).is_development is development
+
+
+def test_a_chain_whose_blocks_are_signed_in_their_extra_data_is_read(
+    node: Any, http: Connection
+) -> None:
+    ledger = market_on(http)
+    genesis = http.genesis()
+
+    def signed(params: list[Any]) -> Any:
+        block = node.on_chain("eth_getBlockByNumber", params)["result"]
+        return {"result": {**block, "extraData": "0x" + "ab" * 97}}
+
+    node.replaced["eth_getBlockByNumber"] = signed
+    assert http.genesis() == genesis
+    assert http.block_time() == GENESIS_TIME + 2
+    assert ledger.pause().events == (Paused(OWNER),)
+    assert len(list(ledger.history())) == 3
+
+
+def test_a_chain_is_known_by_its_first_block(connection: Connection) -> None:
+    genesis = connection.genesis()
+    assert len(HexBytes(genesis)) == 32
+    market_on(connection)
+    assert connection.genesis() == genesis
+    other = Connection.open(EMBEDDED, [OWNER], GENESIS_TIME + 1)
+    assert other.genesis() != genesis
+
+
+def test_a_connection_tells_what_an_account_owns(connection: Connection) -> None:
+    assert connection.balance(STRANGER) == 10**24
+    assert connection.balance(STRANGER.lower()) == 10**24
+    assert connection.balance(ZERO_ADDRESS) == 0
+
+
+def test_the_time_of_any_block_can_be_asked_for(connection: Connection) -> None:
+    connection.advance_time(60)
+    assert connection.block_time(0) == GENESIS_TIME
+    assert connection.block_time() > GENESIS_TIME + 59
 
 
 def test_a_node_that_does_not_run_is_unreachable() -> None:
@@ -367,6 +406,119 @@ def test_as_many_matches_are_asked_for_as_fit_a_block(node: Any, http: Connectio
 
     node.replaced["eth_getBlockByNumber"] = small_block
     assert ledger.max_matches() == 100
+
+
+# ------------------------------------------------------------------ as of one block
+
+
+def test_a_ledger_of_the_latest_block_stands_still_while_trading_goes_on(
+    connection: Connection,
+) -> None:
+    ledger = market_on(connection)
+    producer, consumer = ledger.as_account(PRODUCER), ledger.as_account(CONSUMER)
+    producer.post_request(PRODUCER, 70)
+    consumer.post_release(CONSUMER, 30)
+    as_of = ledger.at_latest_block()
+    assert ledger.block is None
+    assert as_of.block == connection.w3.eth.block_number
+
+    def seen(ledger: ContractLedger) -> tuple[Any, ...]:
+        return (
+            ledger.match_counter(),
+            ledger.request_counter(),
+            ledger.requests_outstanding(),
+            ledger.request_energy(PRODUCER),
+            ledger.match_at(0),
+            ledger.request_ring(),
+            ledger.release_ring(),
+            ledger.paused(),
+            ledger.current_period(),
+            ledger.meter_count(),
+            ledger.meter(STRANGER),
+            list(ledger.history()),
+        )
+
+    before = seen(as_of)
+    assert before[:4] == (0, 1, 1, 70)
+    assert before == seen(ledger)
+    ledger.match_pending(1)
+    connection.advance_time(PERIOD_LENGTH)
+    producer.post_request(PRODUCER, 5)
+    producer.post_request(PRODUCER, 6)
+    consumer.post_release(CONSUMER, 40)
+    ledger.register_meters([STRANGER])
+    ledger.pause()
+    assert seen(as_of) == before
+    assert as_of.as_account(STRANGER).request_ring() == as_of.request_ring()
+    assert as_of.as_account(STRANGER).block == as_of.block
+    after = seen(ledger)
+    assert all(is_now != was for is_now, was in zip(after, before, strict=True))
+    assert after[:4] == (1, 3, 2, 11)
+    assert seen(ledger.at_latest_block()) == after
+
+
+def test_the_ledger_of_a_block_before_the_contract_has_nothing_to_read(
+    connection: Connection,
+) -> None:
+    ledger = market_on(connection)
+    as_of = ledger.at_latest_block()
+    as_of._block = 0
+    with pytest.raises(TransactionFailed, match="the node refused owner"):
+        as_of.owner()
+    assert list(as_of.history()) == []
+
+
+def test_the_audit_of_a_block_is_clean_while_trading_goes_on(connection: Connection) -> None:
+    ledger = market_on(connection)
+    ledger.as_account(PRODUCER).post_request(PRODUCER, 70)
+    ledger.as_account(CONSUMER).post_release(CONSUMER, 30)
+    ledger.match_pending(1)
+    as_of = ledger.at_latest_block()
+    history = as_of.history()
+    first = next(history)  # the audit has begun
+    ledger.as_account(CONSUMER).consume_match(0, 30)
+    connection.advance_time(PERIOD_LENGTH)
+    ledger.as_account(PRODUCER).post_request(PRODUCER, 9)
+    report = audit(chain([first], history), as_of)
+    assert report.difference == ""
+    assert report.clean
+    assert (report.transactions, report.matches, report.consumed) == (5, 1, 0)
+    assert (report.requests.posted, report.requests.outstanding) == (70, 40)
+    later = audit(ledger.history(), ledger)
+    assert later.clean
+    assert (later.transactions, later.consumed, later.requests.expired) == (7, 30, 40)
+    # What is read must be of one block: the record of one with the state of another is a fault.
+    assert not audit(as_of.history(), ledger).clean
+
+
+# ------------------------------------------------------------------ a deployment is tried
+
+
+@pytest.mark.parametrize(
+    ("function", "reply"),
+    [
+        ("period_length()", {"result": "0x" + "0" * 64}),
+        ("owner()", {"result": "0x" + STRANGER[2:].lower().rjust(64, "0")}),
+        ("aggregator()", {"result": "0x"}),
+        ("metering_operator()", {"error": {"code": -32000, "message": "invalid opcode: PUSH0"}}),
+    ],
+)
+def test_a_contract_that_does_not_answer_as_it_should_is_not_ours(
+    node: Any, http: Connection, function: str, reply: Any
+) -> None:
+    selector = function_signature_to_4byte_selector(function).hex()
+
+    def call(params: list[Any]) -> Any:
+        asked = params[0].get("data", "").removeprefix("0x") == selector
+        return reply if asked else node.on_chain("eth_call", params)
+
+    node.replaced["eth_call"] = call
+    sender = TransactionSender(http, ACCOUNTS)
+    with pytest.raises(NotOurContract, match=r"deployed at 0x\w{40} says .* do not use it"):
+        ContractLedger.deploy(sender, OWNER, AGGREGATOR, OPERATOR, PERIOD_LENGTH)
+    node.replaced.clear()
+    ledger = ContractLedger.deploy(sender, OWNER, AGGREGATOR, OPERATOR, PERIOD_LENGTH)
+    assert ledger.period_length() == PERIOD_LENGTH
 
 
 # ------------------------------------------------------------------ transactions
@@ -566,46 +718,3 @@ def test_a_node_that_dies_before_anything_is_sent_is_unreachable(
     with pytest.raises(NodeUnreachable):
         ledger.pause()
     assert len(node.sent()) == sent
-
-
-# ------------------------------------------------------------------ the clock
-
-
-def at(period: int) -> datetime:
-    return datetime.fromtimestamp(period * PERIOD_LENGTH, tz=UTC)
-
-
-def test_the_first_readings_trade_in_the_chains_next_period(connection: Connection) -> None:
-    clock = ChainClock(connection, PERIOD_LENGTH, PERIOD)
-    now = GENESIS_TIME // PERIOD_LENGTH
-    assert clock.advance_to(at(1000)) == now + 1
-    assert connection.block_time() // PERIOD_LENGTH == now + 1
-
-
-def test_later_readings_trade_as_much_later(connection: Connection) -> None:
-    clock = ChainClock(connection, PERIOD_LENGTH, PERIOD)
-    first = clock.advance_to(at(1000))
-    assert clock.advance_to(at(1003)) == first + 3
-    assert connection.block_time() // PERIOD_LENGTH == first + 3
-
-
-def test_a_period_that_has_begun_already_is_not_waited_for(embedded: Connection) -> None:
-    clock = ChainClock(embedded, PERIOD_LENGTH, PERIOD)
-    clock.advance_to(at(1000))
-    before = embedded.block_time()
-    clock.advance_to(at(1000))
-    assert embedded.block_time() == before
-
-
-def test_an_embedded_chain_that_begins_a_period_early_has_the_time_of_the_readings() -> None:
-    start = datetime(2016, 8, 15, 12, tzinfo=UTC)
-    begin = start - PERIOD
-    connection = Connection.open(EMBEDDED, [OWNER], int(begin.timestamp()))
-    clock = ChainClock(connection, PERIOD_LENGTH, PERIOD)
-    assert clock.advance_to(start) == int(start.timestamp()) // PERIOD_LENGTH
-    assert connection.block_time() // PERIOD_LENGTH == int(start.timestamp()) // PERIOD_LENGTH
-
-
-def test_a_network_is_not_simulated_on_where_gas_is_free() -> None:
-    assert not EMBEDDED.simulate
-    assert network_at("http://node.example").simulate

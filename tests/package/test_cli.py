@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import socket
 import subprocess
 import sys
@@ -14,42 +13,27 @@ from datetime import timedelta
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-import typer
 
 import energy_chain
-from energy_chain import cli, meters
+from energy_chain import meters
+from energy_chain.cli.exit_codes import AUDIT_FAILED
+from tests.package.command_line import (
+    COMMANDS,
+    LEAVES,
+    Outcome,
+    Run,
+    cannot_use_the_chain,
+    parse,
+    refused,
+)
 
 HEADER = "meter,period_start,consumption_kwh,production_kwh"
 DAY = "2016-08-15"
 HOMES = {"a": (311, 0), "b": (420, 950), "c": (97, 133)}
 """Wh that each home consumes and produces in a typical hour."""
-
-
-class Outcome(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Outcome]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the command line in this process."""
-    monkeypatch.setenv("COLUMNS", "120")
-    monkeypatch.delenv("FORCE_COLOR", raising=False)
-
-    def run(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["energy-chain", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return Outcome(int(ended.value.code or 0), *capsys.readouterr())
-
-    return run
 
 
 def hours(step: int = 1) -> Iterator[tuple[str, int, str, str]]:
@@ -136,9 +120,9 @@ def test_a_file_trades_to_what_its_readings_add_up_to(run: Run, hourly: Path) ->
     audit = result["audit"]
     assert audit["clean"]
     assert audit["matches"] == result["matches"]
-    assert audit["requests"]["posted"] == sum(offers)
-    assert audit["releases"]["posted"] == sum(needs)
-    assert audit["consumed"] == matched
+    assert audit["requests_wh"]["posted"] == sum(offers)
+    assert audit["releases_wh"]["posted"] == sum(needs)
+    assert audit["consumed_wh"] == matched
     gas = result["gas"]
     trading = gas["posting"] + gas["matching"] + gas["consuming"]
     assert gas["per_matched_kwh"] == pytest.approx(trading * 1000 / matched)
@@ -265,7 +249,7 @@ def forged(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("forged")
 def test_an_audit_that_fails_ends_with_1(run: Run, short: Path) -> None:
     code, out, _ = run("demo", "--data", short)
-    assert code == cli.AUDIT_FAILED == 1
+    assert code == AUDIT_FAILED == 1
     assert re.search(r"Audit: FAILED. block \d+, transaction 0x\w{64}: the record says Match", out)
     assert "clean" not in out
 
@@ -279,15 +263,6 @@ def test_an_audit_that_fails_ends_with_1_in_json_too(run: Run, short: Path) -> N
 
 
 # ------------------------------------------------------------------ unusable input
-
-
-def refused(outcome: Outcome, *fragments: str) -> None:
-    """One line on standard error that says all of it, nothing on standard output."""
-    code, out, err = outcome
-    assert (code, out) == (cli.BAD_INPUT, "")
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
-    assert [fragment for fragment in fragments if fragment not in err] == []
 
 
 def changed(number: int, row: str | None) -> list[str]:
@@ -402,14 +377,6 @@ def test_an_option_that_does_not_exist_ends_with_2(run: Run) -> None:
 # ------------------------------------------------------------------ a chain that cannot be used
 
 
-def cannot_use_the_chain(outcome: Outcome, *fragments: str) -> None:
-    code, out, err = outcome
-    assert (code, out) == (cli.CHAIN_FAILED, "")
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
-    assert [fragment for fragment in fragments if fragment not in err] == []
-
-
 def test_a_node_that_refuses_the_connection_ends_with_3(run: Run) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -453,25 +420,10 @@ def test_a_node_that_refuses_to_tell_ends_with_3(run: Run, serve: Callable[..., 
         return {"error": {"code": -32005, "message": "limit exceeded"}}
 
     outcome = run("demo", "--homes", 1, "--network", serve(answer))
-    cannot_use_the_chain(outcome, "refused eth_getBalance", "limit exceeded")
+    cannot_use_the_chain(outcome, "limit exceeded")
 
 
 # ------------------------------------------------------------------ help
-
-
-def commands() -> Iterator[tuple[str, Any]]:
-    """Every command, with the words that call it."""
-
-    def walk(name: str, command: Any) -> Iterator[tuple[str, Any]]:
-        yield name, command
-        for inner, child in getattr(command, "commands", {}).items():
-            yield from walk(f"{name} {inner}", child)
-
-    yield from walk("energy-chain", typer.main.get_command(cli.app))
-
-
-COMMANDS = dict(commands())
-LEAVES = [name for name, command in COMMANDS.items() if not getattr(command, "commands", None)]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -481,12 +433,45 @@ def test_every_command_and_every_option_has_a_help_text(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LEAVES)
-def test_every_command_has_examples_of_options_that_exist(name: str) -> None:
+def test_every_command_has_examples_that_parse(name: str) -> None:
     examples = re.findall(rf"^ *({name}\b.*)$", COMMANDS[name].help, re.MULTILINE)
     assert len(examples) > 1
-    known = {option for p in COMMANDS[name].params for option in p.opts}
-    used = {word for text in examples for word in shlex.split(text) if word.startswith("--")}
-    assert used <= known
+    for example in examples:
+        parse(example)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "energy-chain no-such-command",
+        "energy-chain demo --colour red",
+        "energy-chain demo surplus",
+        "energy-chain demo --homes many",
+        "energy-chain demo --homes 0",
+        "energy-chain producer put",
+    ],
+)
+def test_what_does_not_parse_is_found(line: str) -> None:
+    with pytest.raises(Exception, match=r"[Nn]o such|extra arg|should be|Missing"):
+        parse(line)
+
+
+def options_of(name: str) -> set[str]:
+    return {option for parameter in COMMANDS[name].params for option in parameter.opts}
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_every_command_speaks_json(name: str) -> None:
+    assert "--json" in options_of(name)
+
+
+def test_every_command_takes_a_network_that_does_not_have_it_as_its_subject() -> None:
+    without = [name for name in LEAVES if "--network" not in options_of(name)]
+    assert without == [
+        "energy-chain ganache",
+        "energy-chain networks list",
+        "energy-chain networks check",
+    ]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -500,22 +485,41 @@ def test_the_version_is_shown(run: Run) -> None:
     assert run("--version") == Outcome(0, f"{energy_chain.__version__}\n", "")
 
 
-@pytest.mark.parametrize("arguments", ["--help", "demo --help", "demo --timezone nowhere"])
-def test_help_and_mistakes_import_nothing_of_a_chain(arguments: str) -> None:
+def test_help_imports_nothing_heavy_and_mistakes_nothing_of_a_chain() -> None:
     program = (
-        "import sys\n"
+        "import json, sys\n"
+        "from contextlib import redirect_stdout\n"
+        "from io import StringIO\n"
         "from energy_chain import cli\n"
-        "try:\n"
-        "    cli.main()\n"
-        "except SystemExit:\n"
-        "    names = {name.split('.')[0] for name in sys.modules}\n"
-        "    heavy = {n for n in names if n in ('web3', 'vyper', 'eth', 'hexbytes', 'requests')}\n"
-        "    print(sorted(heavy | {n for n in names if n.startswith('eth_')}))\n"
+        "for arguments in json.load(sys.stdin):\n"
+        "    sys.argv[1:] = arguments\n"
+        "    try:\n"
+        "        with redirect_stdout(StringIO()):\n"
+        "            cli.main()\n"
+        "    except SystemExit as ended:\n"
+        "        names = sorted({name.split('.')[0] for name in sys.modules})\n"
+        "        print(json.dumps([ended.code, names]))\n"
     )
+    helps = [[*name.split()[1:], "--help"] for name in COMMANDS]
+    mistakes = [
+        ["demo", "--colour", "red"],
+        ["demo", "--timezone", "nowhere"],
+        ["demo", "--network", "nowhere"],
+    ]
     done = subprocess.run(
-        [sys.executable, "-c", program, *arguments.split()],
+        [sys.executable, "-c", program],
+        input=json.dumps([*helps, *mistakes]),
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.splitlines()[-1] == "[]"
+    ends = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [code or 0 for code, _ in ends] == [0] * len(helps) + [2] * len(mistakes)
+
+    def heavy(names: list[str]) -> list[str]:
+        chain = {"web3", "vyper", "eth", "hexbytes", "requests"}
+        return [name for name in names if name in chain or name.startswith("eth_")]
+
+    after_help, after_mistakes = ends[len(helps) - 1][1], ends[-1][1]
+    assert heavy(after_help) == heavy(after_mistakes) == []
+    assert "pydantic_settings" not in after_help

@@ -17,8 +17,8 @@ from energy_chain import (
     MemoryLedger,
     ProducerNode,
 )
-from energy_chain.errors import MarketPaused, MeterNotRegistered
-from energy_chain.events import DeliveryConfirmed, ReleasePosted, RequestPosted
+from energy_chain.errors import MarketPaused, MeterNotRegistered, NotTheOperator
+from energy_chain.events import DeliveryConfirmed, Receipt, ReleasePosted, RequestPosted
 from energy_chain.schedule import PeriodEnergy, PostingReport
 
 OWNER, AGGREGATOR, OPERATOR, STRANGER = (f"0x{n:040X}" for n in range(1, 5))
@@ -162,6 +162,32 @@ def test_a_refusal_ends_a_run(ledger: MemoryLedger, clock: Clock) -> None:
         ProducerNode(ledger).run(PRODUCER, [PeriodEnergy(FIRST, 10)], Ticking(clock), SOON)
 
 
+def test_a_node_ends_when_the_period_of_its_last_order_is_over(
+    ledger: MemoryLedger, clock: Clock
+) -> None:
+    surpluses = [PeriodEnergy(FIRST, 10), PeriodEnergy(FIRST + 2, 12)]
+    ProducerNode(ledger).run(PRODUCER, surpluses, Ticking(clock), SOON)
+    assert clock.now // PERIOD_LENGTH == FIRST + 3
+
+
+def test_a_node_without_an_order_waits_for_nothing_more(ledger: MemoryLedger, clock: Clock) -> None:
+    late = [PeriodEnergy(FIRST - 1, 9), PeriodEnergy(FIRST, 0)]
+    report = ProducerNode(ledger).run(PRODUCER, late, Ticking(clock), SOON)
+    assert report == PostingReport(posted=0, late=1)
+    assert clock.now // PERIOD_LENGTH == FIRST
+
+
+def test_every_receipt_of_a_producer_is_reported(ledger: MemoryLedger, clock: Clock) -> None:
+    receipts: list[Receipt] = []
+    surpluses = [PeriodEnergy(FIRST, 10), PeriodEnergy(FIRST + 1, 11)]
+    ProducerNode(ledger).run(PRODUCER, surpluses, Ticking(clock), SOON, receipts.append)
+    assert receipts == list(ledger.history())[2:]
+    assert [receipt.events[-1] for receipt in receipts] == [
+        RequestPosted(PRODUCER, 0, 10),
+        RequestPosted(PRODUCER, 1, 11),
+    ]
+
+
 # ------------------------------------------------------------------ consumer
 
 
@@ -259,6 +285,67 @@ def test_a_consumer_that_is_stopped_draws_what_is_left(ledger: MemoryLedger, clo
     stop.set()
     assert ConsumerNode(ledger).run(CONSUMER, [], stop, SOON) == PostingReport(0, 0)
     assert ledger.latest_match(CONSUMER) == (PRODUCER, 0)
+
+
+class Matching(Ticking):
+    """While it is waited for, somebody offers and matches what is needed."""
+
+    def __init__(self, clock: Clock, ledger: MemoryLedger, stop_at: int = FIRST + 1_000) -> None:
+        super().__init__(clock, stop_at)
+        self._ledger = ledger
+
+    def wait(self, timeout: float | None = None) -> bool:
+        needed = self._ledger.next_release_energy()
+        if needed:
+            self._ledger.post_request(PRODUCER, needed)
+            self._ledger.match_pending(1)
+        return super().wait(timeout)
+
+
+def test_what_was_matched_is_drawn_in_its_own_period_and_reported(
+    ledger: MemoryLedger, clock: Clock
+) -> None:
+    receipts: list[Receipt] = []
+    needs = [PeriodEnergy(FIRST, 10), PeriodEnergy(FIRST + 2, 12)]
+    stop = Matching(clock, ledger)
+    result = ConsumerNode(ledger).run(CONSUMER, needs, stop, SOON, receipts.append)
+    assert result == PostingReport(posted=2, late=0)
+    seen = [(r.timestamp // PERIOD_LENGTH, r.events[-1]) for r in receipts]
+    assert seen == [
+        (FIRST, ReleasePosted(CONSUMER, 0, 10)),
+        (FIRST, DeliveryConfirmed(0, 10)),
+        (FIRST + 2, ReleasePosted(CONSUMER, 1, 12)),
+        (FIRST + 2, DeliveryConfirmed(1, 12)),
+    ]
+    assert clock.now // PERIOD_LENGTH == FIRST + 3
+
+
+def test_a_consumer_that_is_stopped_meanwhile_draws_what_was_matched_last(
+    ledger: MemoryLedger, clock: Clock
+) -> None:
+    class Once(Matching):
+        def wait(self, timeout: float | None = None) -> bool:
+            super().wait(timeout)
+            self.set()
+            return True
+
+    receipts: list[Receipt] = []
+    needs = [PeriodEnergy(FIRST, 10), PeriodEnergy(FIRST + 50, 12)]
+    stop = Once(clock, ledger)
+    result = ConsumerNode(ledger).run(CONSUMER, needs, stop, SOON, receipts.append)
+    assert result == PostingReport(posted=1, late=0)
+    assert [r.events[-1] for r in receipts] == [
+        ReleasePosted(CONSUMER, 0, 10),
+        DeliveryConfirmed(0, 10),
+    ]
+
+
+def test_a_refusal_while_drawing_ends_a_run(ledger: MemoryLedger, clock: Clock) -> None:
+    match(ledger, 5)
+    stranger = ConsumerNode(ledger.as_account(STRANGER))
+    with pytest.raises(NotTheOperator):
+        stranger.run(CONSUMER, [PeriodEnergy(FIRST + 1, 10)], Ticking(clock), SOON)
+    assert ledger.latest_match(CONSUMER) == (PRODUCER, 5)
 
 
 # ------------------------------------------------------------------ aggregator
@@ -381,6 +468,24 @@ def test_an_aggregator_in_a_thread_matches_and_stops_when_told(ledger: MemoryLed
     thread.join(LONG)
     assert not thread.is_alive()
     assert ledger.latest_match(CONSUMER) == (PRODUCER, 4)
+
+
+def test_an_aggregator_waits_while_the_market_is_paused(ledger: MemoryLedger, clock: Clock) -> None:
+    owner = ledger.as_account(OWNER)
+    ledger.post_request(PRODUCER, 3)
+    ledger.post_release(CONSUMER, 3)
+    owner.pause()
+    reports: list[MatchingReport] = []
+
+    class UnpausedLater(Ticking):
+        def wait(self, timeout: float | None = None) -> bool:
+            if ledger.paused():
+                assert reports == []
+                owner.unpause()
+            return super().wait(timeout)
+
+    AggregatorNode(ledger).run(UnpausedLater(clock, FIRST + 1), reports.append, SOON)
+    assert [report.energy for report in reports] == [3]
 
 
 def test_an_aggregator_that_is_stopped_matches_nothing(ledger: MemoryLedger) -> None:

@@ -10,13 +10,26 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from energy_chain import InvalidInput, MemoryLedger
-from energy_chain.events import ReleasePosted, RequestPosted
-from energy_chain.market import MAX_BATCH
+from energy_chain.errors import MalformedOrder
+from energy_chain.events import (
+    DeliveriesConfirmed,
+    DeliveryConfirmed,
+    MeterRegistered,
+    Receipt,
+    ReleasePosted,
+    ReleasesPosted,
+    RequestPosted,
+    RequestsPosted,
+)
+from energy_chain.market import MAX_BATCH, Fill, Meter, Release, Request
 from energy_chain.meters import Reading, Readings, generate
 from energy_chain.record.audit import audit
-from energy_chain.replay import Trade, replay
+from energy_chain.replay import Trade, energies_of, post_batches, register, replay
+from energy_chain.schedule import PeriodEnergy
 
 OWNER, AGGREGATOR, OPERATOR = (f"0x{n:040X}" for n in range(1, 4))
 START = datetime(2016, 8, 15, tzinfo=UTC)
@@ -61,10 +74,11 @@ def of_nets(*periods: dict[str, str]) -> Readings:
     return Readings(HOUR, tuple(periods[0]), tuple(readings))
 
 
-def traded(readings: Readings) -> tuple[Trade, MemoryLedger]:
+def traded(readings: Readings, packed: bool = False) -> tuple[Trade, MemoryLedger]:
     clock = Clock(readings.period)
     ledger = market(clock)
-    return replay(readings, accounts_of(readings), ledger, clock), ledger
+    trade = replay(readings, accounts_of(readings), ledger, clock, packed=packed)
+    return trade, ledger
 
 
 def expected(readings: Readings) -> dict[str, int]:
@@ -209,3 +223,243 @@ def test_what_a_replay_does_is_audited_clean() -> None:
     assert report.clean
     assert (report.requests.posted, report.releases.posted) == (trade.offered, trade.needed)
     assert (report.requests.matched, report.consumed) == (trade.matched, trade.consumed)
+
+
+# ------------------------------------------------------------------ packed batches
+
+
+def pairs(ledger: MemoryLedger) -> list[Fill]:
+    """All matches, in order."""
+    return [fill for receipt in ledger.history() for fill in receipt.fills]
+
+
+def events(ledger: MemoryLedger, kind: Any) -> list[Any]:
+    return [e for receipt in ledger.history() for e in receipt.events if isinstance(e, kind)]
+
+
+def days_of_homes() -> Any:
+    """Readings of a few homes and hours, some of which have nothing to trade."""
+    home = st.lists(st.integers(-300, 300), min_size=3, max_size=3)
+
+    def readings(homes: list[list[int]]) -> Readings:
+        nets = [{f"home {n}": f"{home[p]}.3" for n, home in enumerate(homes)} for p in range(3)]
+        return of_nets(*nets)
+
+    return st.lists(home, min_size=1, max_size=12).map(readings)
+
+
+@settings(max_examples=40)
+@given(days_of_homes())
+def test_packed_batches_trade_the_same_as_single_meters(readings: Readings) -> None:
+    single, by_homes = traded(readings)
+    packed, by_operator = traded(readings, packed=True)
+    assert packed == single
+    assert packed.consumed == packed.matched == sum(fill.energy for fill in pairs(by_homes))
+    assert pairs(by_operator) == pairs(by_homes)
+    assert audit(by_operator.history(), by_operator).clean
+    assert {(e.meter, e.energy) for e in events(by_homes, RequestPosted)} == {
+        (by_operator.meter_address(order.meter), order.energy)
+        for e in events(by_operator, RequestsPosted)
+        for order in e.orders
+    }
+
+
+def test_packed_batches_are_the_operators_calls_and_as_few_as_possible() -> None:
+    _, ledger = traded(of_nets(*[{"a": "50", "b": "-30", "c": "-10", "d": "0"}] * 2), packed=True)
+    assert not events(ledger, RequestPosted | ReleasePosted | DeliveryConfirmed)
+    assert [e.orders for e in events(ledger, RequestsPosted)] == [(Request(1, 50),)] * 2
+    assert [e.orders for e in events(ledger, ReleasesPosted)] == [
+        (Release(2, 30), Release(3, 10))
+    ] * 2
+    # The second begins within a word: what stands in it already is left alone.
+    assert events(ledger, DeliveriesConfirmed) == [
+        DeliveriesConfirmed(0, (30, 10, 0, 0)),
+        DeliveriesConfirmed(0, (0, 0, 30, 10)),
+    ]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_day_of_a_neighbourhood_trades_to_its_totals_either_way(packed: bool) -> None:
+    readings = generate(homes=8, first=date(2026, 6, 21))
+    trade, ledger = traded(readings, packed)
+    totals = expected(readings)
+    assert {name: getattr(trade, name) for name in totals} == totals
+    assert trade.consumed == trade.matched > 0
+    assert audit(ledger.history(), ledger).clean
+
+
+def test_more_homes_than_a_batch_trade_in_several() -> None:
+    homes = range(MAX_BATCH + 2)
+    nets = {f"p{n}": "2" for n in homes} | {f"c{n}": "-3" for n in homes[1:]}
+    trade, ledger = traded(of_nets(nets), packed=True)
+    assert [len(e.orders) for e in events(ledger, RequestsPosted)] == [MAX_BATCH, 2]
+    assert [len(e.orders) for e in events(ledger, ReleasesPosted)] == [MAX_BATCH, 1]
+    confirmed = [e.first for e in events(ledger, DeliveriesConfirmed)]
+    assert confirmed == [0, MAX_BATCH]
+    assert trade.matches > MAX_BATCH
+    assert (trade.offered, trade.needed) == (2 * MAX_BATCH + 4, 3 * MAX_BATCH + 3)
+    assert trade.matched == trade.consumed == 2 * MAX_BATCH + 4
+    assert audit(ledger.history(), ledger).clean
+
+
+def test_a_batch_that_is_refused_leaves_those_before_it() -> None:
+    clock = Clock()
+    ledger = market(clock)
+    ledger.register_meters(["a"])
+    orders = [Request(1, 5)] * MAX_BATCH + [Request(7, 5)]
+    receipts: list[Receipt] = []
+    with pytest.raises(MalformedOrder):
+        receipts.extend(post_batches(ledger, orders, [Release(1, 5)]))
+    assert (ledger.request_counter(), ledger.release_counter()) == (MAX_BATCH, 0)
+    assert list(post_batches(ledger, [], [])) == []
+
+
+# ------------------------------------------------------------------ other parties
+
+
+class Interfering(MemoryLedger):
+    """After each order or batch of releases, somebody else matches what is pending."""
+
+    def as_account(self, account: str) -> Interfering:
+        return Interfering(self._book, account)
+
+    def post_release(self, meter: str, energy: int) -> Receipt:
+        return self._then_match(super().post_release(meter, energy))
+
+    def post_releases(self, releases: Any) -> Receipt:
+        return self._then_match(super().post_releases(releases))
+
+    def _then_match(self, receipt: Receipt) -> Receipt:
+        MemoryLedger(self._book, AGGREGATOR).match_pending(1)
+        return receipt
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("releases", [1, 2])
+def test_what_another_aggregator_matched_is_drawn_and_counted_as_well(
+    packed: bool, releases: int
+) -> None:
+    # With one release, the other one is faster with all of it; with two, with a part.
+    hour = {"a": "500", "b": "-250"} | ({"c": "-100"} if releases == 2 else {})
+    readings = of_nets(hour, hour)
+    clock = Clock()
+    ledger = Interfering.deploy(OWNER, AGGREGATOR, OPERATOR, clock.period, clock)
+    operator = ledger.as_account(OPERATOR)
+    trade = replay(readings, accounts_of(readings), operator, clock, packed=packed)
+    total = 2 * (250 if releases == 1 else 350)
+    assert (trade.matches, trade.matched, trade.consumed) == (2 * releases, total, total)
+    assert trade.to_grid == 1000 - total
+    assert trade.from_grid == 0
+    assert [match.energy for match in operator.matches_of(accounts_of(readings)["b"])] == [0, 0]
+
+
+def test_whoever_is_given_as_aggregator_matches() -> None:
+    callers: list[str] = []
+
+    class Watched(MemoryLedger):
+        def as_account(self, account: str) -> Watched:
+            return Watched(self._book, account)
+
+        def match_pending(self, max_matches: int) -> Receipt:
+            callers.append(self.account)
+            return super().match_pending(max_matches)
+
+    readings, clock = of_nets({"a": "5", "b": "-3"}), Clock()
+    ledger = Watched.deploy(OWNER, AGGREGATOR, OPERATOR, clock.period, clock)
+    operator, aggregator = ledger.as_account(OPERATOR), ledger.as_account(AGGREGATOR)
+    accounts = accounts_of(readings)
+    assert replay(readings, accounts, operator, clock, aggregator=aggregator).consumed == 3
+    clock.now = 0
+    assert replay(readings, accounts, operator, clock, packed=True).consumed == 3
+    assert callers == [AGGREGATOR, OPERATOR]
+
+
+def test_nothing_is_posted_into_a_period_that_is_not_the_readings() -> None:
+    class Late(Clock):
+        def advance_to(self, start: datetime) -> int:
+            return super().advance_to(start) - 1
+
+    readings, clock = of_nets({"a": "5", "b": "-3"}), Late()
+    ledger = market(clock)
+    with pytest.raises(InvalidInput, match="give longer periods or fewer homes"):
+        replay(readings, accounts_of(readings), ledger, clock)
+    assert (ledger.request_counter(), ledger.release_counter()) == (0, 0)
+
+
+# ------------------------------------------------------------------ registering
+
+
+def test_meters_that_are_registered_are_left_alone_and_retired_ones_come_back() -> None:
+    ledger = market(Clock())
+    ledger.register_meters(["a", "b"])
+    ledger.retire_meter("b")
+    known = len(list(ledger.history()))
+    register(ledger, ["a", "b", "c"])
+    (receipt,) = list(ledger.history())[known:]
+    assert receipt.events == (MeterRegistered("b", 2), MeterRegistered("c", 3))
+    assert [ledger.meter(home) for home in "abc"] == [
+        Meter(1, "a"),
+        Meter(2, "b"),
+        Meter(3, "c"),
+    ]
+
+
+def test_where_all_meters_are_registered_nothing_is_called() -> None:
+    ledger = market(Clock())
+    ledger.register_meters(["a"])
+    known = len(list(ledger.history()))
+    assert register(ledger, ["a"]) == register(ledger, []) == 0
+    assert len(list(ledger.history())) == known
+
+
+def test_the_gas_of_all_batches_of_registrations_is_added_up() -> None:
+    class Costly(MemoryLedger):
+        def _receipt(self, *events: Any) -> Any:
+            return replace(super()._receipt(*events), gas_used=1000)
+
+    ledger = Costly.deploy(OWNER, AGGREGATOR, OWNER, 3600, Clock())
+    homes = [f"home {n}" for n in range(2 * MAX_BATCH + 1)]
+    assert register(ledger, homes) == 3000
+    assert ledger.meter_count() == len(homes)
+    assert register(ledger, homes) == 0
+
+
+def test_readings_can_be_traded_on_a_market_that_knows_some_of_the_homes() -> None:
+    readings, clock = of_nets({"a": "5", "b": "-3"}), Clock()
+    accounts = accounts_of(readings)
+    ledger = market(clock)
+    ledger.register_meters(["somebody", accounts["b"]])
+    ledger.retire_meter(accounts["b"])
+    trade = replay(readings, accounts, ledger, clock, packed=True)
+    assert (trade.homes, trade.consumed) == (2, 3)
+    assert pairs(ledger) == [Fill(3, 2, 3)]
+
+
+# ------------------------------------------------------------------ what one home posts
+
+
+def test_the_energies_of_a_home_are_numbered_from_the_first_period() -> None:
+    readings = of_nets({"a": "5", "b": "-7"}, {"a": "0", "b": "2"}, {"a": "-1", "b": "1"})
+    assert list(energies_of(readings, "a", 100)) == [
+        PeriodEnergy(100, 5),
+        PeriodEnergy(101, 0),
+        PeriodEnergy(102, -1),
+    ]
+    assert [due.energy for due in energies_of(readings, "b", 0)] == [-7, 2, 1]
+
+
+def test_the_energies_of_a_home_are_what_a_replay_posts_for_it() -> None:
+    readings = of_nets(*[{"a": "0.4", "b": "-0.7"}] * 6)
+    _, ledger = traded(readings)
+    posted = [(e.meter, -e.energy) for e in events(ledger, ReleasePosted)]
+    accounts = accounts_of(readings)
+    energies = [due.energy for due in energies_of(readings, "b", 0) if due.energy]
+    assert posted == [(accounts["b"], energy) for energy in energies]
+    assert sum(energies) == -4
+    assert sum(due.energy for due in energies_of(readings, "a", 0)) == 2
+
+
+def test_a_home_without_readings_is_refused_with_those_that_have_some() -> None:
+    readings = of_nets({"a": "5", "b": "-7"})
+    with pytest.raises(InvalidInput, match=r"no readings of 'c': give one of a, b$"):
+        list(energies_of(readings, "c", 0))
