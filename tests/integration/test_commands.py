@@ -192,8 +192,14 @@ def test_the_operator_posts_by_number_name_and_address(machine: Machine, market:
         "operator", "post", "--request", "1=1kWh", "--request", "dev4=100Wh", "--file", file
     )
     (requests, releases) = (receipt["events"][-1]["orders"] for receipt in receipts)
-    assert requests == [{"meter_number": 1, "energy_wh": 1_000}, {"meter_number": 2, "energy_wh": 100}]
-    assert releases == [{"meter_number": 2, "energy_wh": 400}, {"meter_number": 3, "energy_wh": 300}]
+    assert requests == [
+        {"meter_number": 1, "energy_wh": 1_000},
+        {"meter_number": 2, "energy_wh": 100},
+    ]
+    assert releases == [
+        {"meter_number": 2, "energy_wh": 400},
+        {"meter_number": 3, "energy_wh": 300},
+    ]
     status = machine.json("status")
     assert [meter["offers_wh"] for meter in status["meters"]] == [1_000, 100, 0]
     assert [meter["needs_wh"] for meter in status["meters"]] == [0, 400, 300]
