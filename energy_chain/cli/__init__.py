@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from energy_chain import __version__
-from energy_chain.cli import accounts, chains, demo, homes, market, operator
+from energy_chain.cli import accounts, chains, demo, homes, market, operator, views
 from energy_chain.cli.exit_codes import BAD_INPUT, CHAIN_FAILED
 from energy_chain.errors import ChainError, EnergyChainError
 
@@ -57,6 +57,6 @@ app.add_typer(homes.consumer, name="consumer", rich_help_panel=TAKE_PART)
 app.add_typer(operator.aggregator, name="aggregator", rich_help_panel=TAKE_PART)
 app.add_typer(operator.operator, name="operator", rich_help_panel=TAKE_PART)
 app.command(rich_help_panel=TAKE_PART)(operator.run)
-app.command(rich_help_panel=LOOK)(market.status)
-app.command(rich_help_panel=LOOK)(market.watch)
-app.command(rich_help_panel=LOOK)(market.audit)
+app.command(rich_help_panel=LOOK)(views.status)
+app.command(rich_help_panel=LOOK)(views.watch)
+app.command(rich_help_panel=LOOK)(views.audit)

@@ -9,6 +9,7 @@ import typer
 
 from energy_chain.cli import options
 from energy_chain.cli.printing import output, print_json, table
+from energy_chain.cli.session import Session
 from energy_chain.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ def new(
 
         energy-chain accounts new bakery --passphrase-file bakery.txt --json
     """
-    from energy_chain.cli.session import Session
 
     session = Session(network, passphrase_file=passphrase_file)
     _print_kept(session.accounts.new(name), as_json)
@@ -72,7 +72,6 @@ def import_account(
     from pydantic import SecretStr
 
     from energy_chain.chain import keystore
-    from energy_chain.cli.session import Session
 
     session = Session(network, passphrase_file=passphrase_file)
     if key_file and keystore_file:
@@ -104,7 +103,6 @@ def list_accounts(
 
         energy-chain accounts list --network pilot --json
     """
-    from energy_chain.cli.session import Session
 
     session = Session(network)
     known = session.accounts.list()

@@ -11,6 +11,7 @@ import typer
 from energy_chain.cli import options
 from energy_chain.cli.exit_codes import CHAIN_FAILED
 from energy_chain.cli.printing import output, print_json, table
+from energy_chain.cli.session import AGGREGATOR, OPERATOR, OWNER
 
 if TYPE_CHECKING:
     from energy_chain.chain.ganache import Ganache, GanacheSettings
@@ -164,7 +165,6 @@ def _show_ganache(
 ) -> None:
     from energy_chain.chain.accounts import development_accounts
     from energy_chain.chain.ganache import BALANCE
-    from energy_chain.cli.session import AGGREGATOR, OPERATOR, OWNER
 
     roles = {OWNER: "owner", AGGREGATOR: "aggregator", OPERATOR: "metering operator"}
     accounts = {

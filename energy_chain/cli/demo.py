@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,16 +12,13 @@ from energy_chain.cli.printing import output, print_json, print_verdict, verdict
 from energy_chain.cli.readings import readings_of
 from energy_chain.cli.trading import print_trade, progress, trade_as_json
 
+if TYPE_CHECKING:
+    from energy_chain.meters import Readings
 
+
+@options.gives(readings=readings_of)
 def demo(
-    data: options.DataOption = None,
-    day: options.DayOption = None,
-    days: options.DaysOption = 1,
-    homes: options.HomesOption = None,
-    seed: options.SeedOption = None,
-    unit: options.UnitOption = options.Unit.KWH,
-    column: options.ColumnOption = None,
-    timezone: options.TimezoneOption = None,
+    readings: Readings,
     packed: Annotated[
         bool,
         typer.Option(
@@ -53,7 +50,6 @@ def demo(
 
     settings = load_settings()
     where = settings.network_of(network or settings.network or "embedded")
-    readings = readings_of(data, day, days, homes, seed, unit, column, timezone)
 
     from energy_chain.demo import run_demo
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +11,7 @@ import typer
 from energy_chain.cli import options
 from energy_chain.cli.printing import count, output, print_json, print_receipt
 from energy_chain.cli.readings import readings_of
+from energy_chain.cli.session import Session
 from energy_chain.errors import InvalidInput
 from energy_chain.units import parse_energy
 
@@ -45,14 +45,30 @@ producer = typer.Typer(no_args_is_help=True, help="Act for a producer: offer sur
 consumer = typer.Typer(no_args_is_help=True, help="Act for a consumer: ask for energy, draw it.")
 
 
+def home_readings(
+    data: options.DataOption = None,
+    start: StartOption = None,
+    days: options.DaysOption = 1,
+    seed: options.SeedOption = None,
+    unit: options.UnitOption = options.Unit.KWH,
+    column: options.ColumnOption = None,
+    timezone: options.TimezoneOption = None,
+) -> Readings:
+    """The readings from `start` on that the options of the same names describe."""
+    readings = readings_of(data, start, days, None, seed, unit, column, timezone)
+    zone = readings.readings[0].start.tzinfo
+    if start is None and data is None:
+        start = datetime.combine(readings.readings[0].start, NOON)
+    return readings if start is None else readings.since(start.replace(tzinfo=zone))
+
+
 @producer.command("put")
+@options.gives(session=options.signing)
 def put_request(
     energy: EnergyArgument,
     meter: options.MeterOption = None,
-    account: options.AccountOption = None,
-    passphrase_file: options.PassphraseFileOption = None,
-    contract: options.ContractOption = None,
-    network: options.NetworkOption = None,
+    *,
+    session: Session,
     as_json: options.JsonOption = False,
 ) -> None:
     """Offer surplus in the current period: post a request.
@@ -63,11 +79,9 @@ def put_request(
 
         energy-chain producer put 800Wh --meter dev3 --account operator --network pilot
     """
-    from energy_chain.cli.session import Session
     from energy_chain.producer_node import ProducerNode
 
     amount = parse_energy(energy)
-    session = Session(network, account, contract, passphrase_file)
     ledger = session.market()
     print_receipt(
         ProducerNode(ledger).put_energy_request(session.meter(meter, ledger), amount), as_json
@@ -75,20 +89,13 @@ def put_request(
 
 
 @producer.command("run")
+@options.gives(readings=home_readings, session=options.signing)
 def run_producer(
-    data: options.DataOption = None,
+    readings: Readings,
     home: HomeOption = None,
-    start: StartOption = None,
-    days: options.DaysOption = 1,
-    seed: options.SeedOption = None,
-    unit: options.UnitOption = options.Unit.KWH,
-    column: options.ColumnOption = None,
-    timezone: options.TimezoneOption = None,
     meter: options.MeterOption = None,
-    account: options.AccountOption = None,
-    passphrase_file: options.PassphraseFileOption = None,
-    contract: options.ContractOption = None,
-    network: options.NetworkOption = None,
+    *,
+    session: Session,
     as_json: options.JsonOption = False,
 ) -> None:
     """Offer a home's surpluses, one reading in each period from now on, until Ctrl-C.
@@ -102,12 +109,9 @@ def run_producer(
 
         energy-chain producer run --data homes.csv --home home-01 --account roof
     """
-    from energy_chain.cli.session import Session
     from energy_chain.producer_node import ProducerNode
 
-    readings = _readings(data, start, days, seed, unit, column, timezone)
     home = home or _first(readings, sign=1)
-    session = Session(network, account, contract, passphrase_file)
     ledger = session.market()
     address = session.meter(meter, ledger)
     surpluses = _energies(readings, home, ledger, sign=1)
@@ -118,13 +122,12 @@ def run_producer(
 
 
 @consumer.command("put")
+@options.gives(session=options.signing)
 def put_release(
     energy: EnergyArgument,
     meter: options.MeterOption = None,
-    account: options.AccountOption = None,
-    passphrase_file: options.PassphraseFileOption = None,
-    contract: options.ContractOption = None,
-    network: options.NetworkOption = None,
+    *,
+    session: Session,
     as_json: options.JsonOption = False,
 ) -> None:
     """Ask for energy in the current period: post a release.
@@ -135,11 +138,9 @@ def put_release(
 
         energy-chain consumer put 800Wh --meter dev4 --account operator --network pilot
     """
-    from energy_chain.cli.session import Session
     from energy_chain.consumer_node import ConsumerNode
 
     amount = parse_energy(energy)
-    session = Session(network, account, contract, passphrase_file)
     ledger = session.market()
     print_receipt(
         ConsumerNode(ledger).put_energy_release(session.meter(meter, ledger), amount), as_json
@@ -147,11 +148,11 @@ def put_release(
 
 
 @consumer.command()
+@options.gives(session=options.naming)
 def target(
     meter: options.MeterOption = None,
-    account: options.AccountOption = None,
-    contract: options.ContractOption = None,
-    network: options.NetworkOption = None,
+    *,
+    session: Session,
     as_json: options.JsonOption = False,
 ) -> None:
     """Look up which producer the energy comes from. Needs no passphrase.
@@ -164,10 +165,8 @@ def target(
 
         energy-chain consumer target --account bakery --network pilot --json
     """
-    from energy_chain.cli.session import Session
     from energy_chain.units import kwh
 
-    session = Session(network, account, contract)
     ledger = session.reader()
     address = session.accounts.address(meter or session.signer())
     latest = ledger.latest_match(address)
@@ -181,6 +180,7 @@ def target(
 
 
 @consumer.command()
+@options.gives(session=options.signing)
 def consume(
     energy: Annotated[
         str | None,
@@ -190,10 +190,8 @@ def consume(
         ),
     ] = None,
     meter: options.MeterOption = None,
-    account: options.AccountOption = None,
-    passphrase_file: options.PassphraseFileOption = None,
-    contract: options.ContractOption = None,
-    network: options.NetworkOption = None,
+    *,
+    session: Session,
     as_json: options.JsonOption = False,
 ) -> None:
     """Draw what was matched, and confirm it. With --json, a line for each transaction.
@@ -204,11 +202,9 @@ def consume(
 
         energy-chain consumer consume 0.5kWh --account bakery --network pilot
     """
-    from energy_chain.cli.session import Session
     from energy_chain.consumer_node import ConsumerNode
 
     amount = None if energy is None else parse_energy(energy)
-    session = Session(network, account, contract, passphrase_file)
     ledger = session.market()
     address = session.meter(meter, ledger)
     if amount is None:
@@ -222,20 +218,13 @@ def consume(
 
 
 @consumer.command("run")
+@options.gives(readings=home_readings, session=options.signing)
 def run_consumer(
-    data: options.DataOption = None,
+    readings: Readings,
     home: HomeOption = None,
-    start: StartOption = None,
-    days: options.DaysOption = 1,
-    seed: options.SeedOption = None,
-    unit: options.UnitOption = options.Unit.KWH,
-    column: options.ColumnOption = None,
-    timezone: options.TimezoneOption = None,
     meter: options.MeterOption = None,
-    account: options.AccountOption = None,
-    passphrase_file: options.PassphraseFileOption = None,
-    contract: options.ContractOption = None,
-    network: options.NetworkOption = None,
+    *,
+    session: Session,
     as_json: options.JsonOption = False,
 ) -> None:
     """Ask for a home's needs, one reading in each period from now on, and draw, until Ctrl-C.
@@ -249,12 +238,9 @@ def run_consumer(
 
         energy-chain consumer run --data homes.csv --home home-02 --account bakery
     """
-    from energy_chain.cli.session import Session
     from energy_chain.consumer_node import ConsumerNode
 
-    readings = _readings(data, start, days, seed, unit, column, timezone)
     home = home or _first(readings, sign=-1)
-    session = Session(network, account, contract, passphrase_file)
     ledger = session.market()
     address = session.meter(meter, ledger)
     needs = _energies(readings, home, ledger, sign=-1)
@@ -262,22 +248,6 @@ def run_consumer(
         _announce(home, address, as_json)
         result = ConsumerNode(ledger).run(address, needs, stop, report=_reporter(as_json))
     _print_posting(result, "release", as_json)
-
-
-def _readings(
-    data: Path | None,
-    start: datetime | None,
-    days: int,
-    seed: int | None,
-    unit: options.Unit,
-    column: list[str] | None,
-    timezone: str | None,
-) -> Readings:
-    readings = readings_of(data, start, days, None, seed, unit, column, timezone)
-    zone = readings.readings[0].start.tzinfo
-    if start is None and data is None:
-        start = datetime.combine(readings.readings[0].start, NOON)
-    return readings if start is None else readings.since(start.replace(tzinfo=zone))
 
 
 def _energies(readings: Readings, home: str, ledger: Ledger, sign: int) -> list[PeriodEnergy]:

@@ -1,33 +1,26 @@
-"""Setting a market up and looking at it: `deploy` to `unpause`, `status`, `watch`, `audit`."""
+"""Setting a market up: `deploy`, `register`, `retire`, `roles`, `pause`, `unpause`."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from energy_chain.cli import options
-from energy_chain.cli.exit_codes import AUDIT_FAILED
 from energy_chain.cli.printing import (
     jsonable,
     output,
     print_json,
     print_receipt,
-    print_verdict,
     table,
-    verdict_as_json,
 )
+from energy_chain.cli.session import AGGREGATOR, OPERATOR, OWNER, Session
 from energy_chain.errors import InvalidInput
-from energy_chain.units import kwh, parse_duration
+from energy_chain.units import parse_duration
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from energy_chain.chain.contract_ledger import ContractLedger
-    from energy_chain.cli.session import Session
-    from energy_chain.status import MarketStatus
 
 
 def deploy(
@@ -62,7 +55,6 @@ def deploy(
     from energy_chain.chain.contract_ledger import ContractLedger
     from energy_chain.chain.deployments import deployments_file, remember
     from energy_chain.chain.sender import TransactionSender
-    from energy_chain.cli.session import AGGREGATOR, OPERATOR, OWNER, Session
 
     session = Session(network, account, None, passphrase_file)
     seconds = parse_duration(period)
@@ -95,6 +87,7 @@ def _given(reference: str | None, option: str, default: str | None) -> str:
     return found
 
 
+@options.gives(session=options.signing)
 def register(
     meters: Annotated[
         list[str] | None,
@@ -105,10 +98,8 @@ def register(
     file: Annotated[
         Path | None, typer.Option(help="File with a meter on each line, or - for standard input.")
     ] = None,
-    account: options.AccountOption = None,
-    passphrase_file: options.PassphraseFileOption = None,
-    contract: options.ContractOption = None,
-    network: options.NetworkOption = None,
+    *,
+    session: Session,
     as_json: options.JsonOption = False,
 ) -> None:
     """Register meters: only registered meters trade.
@@ -122,10 +113,8 @@ def register(
 
         energy-chain register --file meters.txt --account operator --network pilot
     """
-    from energy_chain.cli.session import OPERATOR, Session
     from energy_chain.market import MAX_BATCH
 
-    session = Session(network, account, contract, passphrase_file)
     given = [*(meters or []), *(_lines(file) if file else [])]
     if not given:
         raise InvalidInput("no meter is given: give addresses or account names, or --file FILE")
@@ -148,6 +137,7 @@ def _lines(file: Path) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
+@options.gives(session=options.signing)
 def retire(
     meter: Annotated[
         str,
@@ -155,10 +145,8 @@ def retire(
             autocompletion=options.complete_account, help="The meter, by address or account name."
         ),
     ],
-    account: options.AccountOption = None,
-    passphrase_file: options.PassphraseFileOption = None,
-    contract: options.ContractOption = None,
-    network: options.NetworkOption = None,
+    *,
+    session: Session,
     as_json: options.JsonOption = False,
 ) -> None:
     """Retire a meter: it posts no more.
@@ -171,13 +159,12 @@ def retire(
 
         energy-chain retire 0x90F79bf6EB2c4f870365E785982E1f101E93b906 --json
     """
-    from energy_chain.cli.session import OPERATOR, Session
 
-    session = Session(network, account, contract, passphrase_file)
     address = session.accounts.address(meter)
     print_receipt(session.market(OPERATOR).retire_meter(address), as_json)
 
 
+@options.gives(session=options.signing)
 def roles(
     aggregator: Annotated[
         str | None, typer.Option(help="Appoint this aggregator. The owner signs.")
@@ -191,10 +178,8 @@ def roles(
     accept: Annotated[
         bool, typer.Option("--accept", help="Take the ownership that the account was offered.")
     ] = False,
-    account: options.AccountOption = None,
-    passphrase_file: options.PassphraseFileOption = None,
-    contract: options.ContractOption = None,
-    network: options.NetworkOption = None,
+    *,
+    session: Session,
     as_json: options.JsonOption = False,
 ) -> None:
     """Show who has which role, and appoint others.
@@ -211,9 +196,7 @@ def roles(
 
         energy-chain roles --accept --account new-owner --network pilot
     """
-    from energy_chain.cli.session import OWNER, Session
 
-    session = Session(network, account, contract, passphrase_file)
     changes = [
         (call, session.accounts.address(reference))
         for call, reference in (
@@ -256,11 +239,9 @@ def _print_roles(ledger: ContractLedger) -> None:
     output().print(listed)
 
 
+@options.gives(session=options.signing)
 def pause(
-    account: options.AccountOption = None,
-    passphrase_file: options.PassphraseFileOption = None,
-    contract: options.ContractOption = None,
-    network: options.NetworkOption = None,
+    session: Session,
     as_json: options.JsonOption = False,
 ) -> None:
     """Stop posting and matching; reading and consuming go on.
@@ -273,17 +254,13 @@ def pause(
 
         energy-chain pause --account owner --network pilot --json
     """
-    from energy_chain.cli.session import OWNER, Session
 
-    session = Session(network, account, contract, passphrase_file)
     print_receipt(session.market(OWNER).pause(), as_json)
 
 
+@options.gives(session=options.signing)
 def unpause(
-    account: options.AccountOption = None,
-    passphrase_file: options.PassphraseFileOption = None,
-    contract: options.ContractOption = None,
-    network: options.NetworkOption = None,
+    session: Session,
     as_json: options.JsonOption = False,
 ) -> None:
     """Let posting and matching go on.
@@ -296,186 +273,5 @@ def unpause(
 
         energy-chain unpause --account owner --network pilot --json
     """
-    from energy_chain.cli.session import OWNER, Session
 
-    session = Session(network, account, contract, passphrase_file)
     print_receipt(session.market(OWNER).unpause(), as_json)
-
-
-METERS = Annotated[int, typer.Option(min=0, help="The most meters to show, the latest ones.")]
-MATCHES = Annotated[int, typer.Option(min=0, help="The most matches to show, the latest ones.")]
-
-
-def status(
-    meters: METERS = 20,
-    matches: MATCHES = 10,
-    contract: options.ContractOption = None,
-    network: options.NetworkOption = None,
-    as_json: options.JsonOption = False,
-) -> None:
-    """Show how the market stands: queues, period, roles, meters, latest matches.
-
-    All of it is as of one block. Needs no account.
-
-    Examples:
-
-        energy-chain status --network ganache
-
-        energy-chain status --meters 100 --matches 50 --json
-    """
-    from energy_chain.cli.session import Session
-
-    session = Session(network, contract=contract)
-    told = _told(session, session.reader(), meters, matches)
-    if as_json:
-        print_json(_status_as_json(*told))
-    else:
-        output().print(_status_table(*told))
-
-
-def watch(
-    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 1.0,
-    meters: METERS = 20,
-    matches: MATCHES = 10,
-    contract: options.ContractOption = None,
-    network: options.NetworkOption = None,
-    as_json: options.JsonOption = False,
-) -> None:
-    """Watch the market live, until Ctrl-C.
-
-    What `energy-chain status` shows, again and again; with --json, a line each
-    time.
-
-    Examples:
-
-        energy-chain watch --network ganache
-
-        energy-chain watch --every 5 --json
-    """
-    from rich.live import Live
-
-    from energy_chain.cli.daemon import until_stopped
-    from energy_chain.cli.session import Session
-
-    session = Session(network, contract=contract)
-    ledger = session.reader()
-    with until_stopped() as stop:
-        if as_json:
-            while not stop.is_set():
-                print_json(_status_as_json(*_told(session, ledger, meters, matches)), line=True)
-                stop.wait(every)
-            return
-        with Live(console=output(), auto_refresh=False) as live:
-            while not stop.is_set():
-                told = _told(session, ledger, meters, matches)
-                live.update(_status_table(*told), refresh=True)
-                stop.wait(every)
-
-
-def _told(
-    session: Session, ledger: ContractLedger, meters: int, matches: int
-) -> tuple[dict[str, Any], MarketStatus]:
-    from energy_chain.status import read_status
-
-    as_of = ledger.at_latest_block()
-    time = datetime.fromtimestamp(session.connection.block_time(as_of.block), UTC)
-    place = {
-        "network": session.network.name,
-        "chain_id": session.connection.chain_id,
-        "contract": ledger.address,
-        "block": as_of.block,
-        "block_time": time.isoformat(),
-    }
-    return place, read_status(as_of, meters, matches)
-
-
-def _status_as_json(place: dict[str, Any], told: MarketStatus) -> dict[str, Any]:
-    return {**place, **jsonable(told)}
-
-
-def _status_table(place: dict[str, Any], told: MarketStatus) -> RenderableType:
-    from rich.console import Group
-
-    market = table("", "", title="Market")
-    market.add_row("contract", f"{place['contract']} on {place['network']}")
-    market.add_row("block", f"{place['block']:,} of {place['block_time']}")
-    market.add_row("period", _period(told))
-    if told.paused:
-        market.add_row("paused", "posting and matching are stopped", style="bold red")
-    for what, queue in (("requests", told.requests), ("releases", told.releases)):
-        line = f"; next in line {kwh(queue.next_energy)}" if queue.outstanding else ""
-        market.add_row(what, f"{queue.outstanding:,} outstanding of {queue.posted:,}{line}")
-    for role, account in (
-        ("owner", told.owner),
-        ("offered to", told.pending_owner),
-        ("aggregator", told.aggregator),
-        ("metering operator", told.metering_operator),
-    ):
-        if account:
-            market.add_row(role, account)
-
-    numbers = {meter.address: meter.number for meter in told.meters}
-    meters = table(
-        *("number", "address", "offers", "needs", ""),
-        title=f"Meters: {told.meter_count:,}",
-        right=("number", "offers", "needs"),
-    )
-    for meter in told.meters:
-        offers, needs = (kwh(energy) if energy else "-" for energy in (meter.offers, meter.needs))
-        retired = "retired" if meter.retired else ""
-        meters.add_row(str(meter.number), meter.address, offers, needs, retired)
-
-    matches = table(
-        *("match", "producer", "consumer", "not consumed yet"),
-        title=f"Matches: {told.match_count:,}",
-        right=("match", "not consumed yet"),
-    )
-    for match in told.matches:
-        parties = (_party(party, numbers) for party in (match.producer, match.consumer))
-        left = kwh(match.energy) if match.energy else "-"
-        matches.add_row(f"{match.index:,}", *parties, left)
-    return Group(market, meters, matches)
-
-
-def _party(address: str, numbers: dict[str, int]) -> str:
-    return f"meter {numbers[address]}" if address in numbers else address
-
-
-def _period(told: MarketStatus) -> str:
-    if not told.period_length:
-        return "none: orders never expire"
-    start = datetime.fromtimestamp(told.period * told.period_length, UTC)
-    minutes = told.period_length / 60
-    return f"{told.period:,}, from {start:%Y-%m-%d %H:%M:%S} UTC, {minutes:g} min"
-
-
-def audit(
-    contract: options.ContractOption = None,
-    network: options.NetworkOption = None,
-    as_json: options.JsonOption = False,
-) -> None:
-    """Recompute every match from what the chain logged, and compare.
-
-    Ends with 1 when something differs, and says what. Needs no account.
-
-    Examples:
-
-        energy-chain audit --network ganache
-
-        energy-chain audit --network pilot --json
-    """
-    from rich.console import Console
-
-    from energy_chain.cli.session import Session
-    from energy_chain.record.audit import audit as audit_of
-
-    # As of one block: others may go on trading meanwhile.
-    ledger = Session(network, contract=contract).reader().at_latest_block()
-    with Console(stderr=True).status("recomputing every match"):
-        verdict = audit_of(ledger.history(), ledger)
-    if as_json:
-        print_json({"contract": ledger.address, **verdict_as_json(verdict)})
-    else:
-        print_verdict(verdict)
-    if not verdict.clean:
-        raise typer.Exit(AUDIT_FAILED)

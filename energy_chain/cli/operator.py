@@ -12,6 +12,7 @@ import typer
 from energy_chain.cli import options
 from energy_chain.cli.printing import count, output, print_json, print_receipt
 from energy_chain.cli.readings import readings_of
+from energy_chain.cli.session import AGGREGATOR, FIRST_HOME, OPERATOR, Session
 from energy_chain.cli.trading import print_trade, progress, trade_as_json
 from energy_chain.errors import InvalidInput, MeterNotRegistered
 from energy_chain.units import kwh, parse_energy
@@ -19,7 +20,6 @@ from energy_chain.units import kwh, parse_energy
 if TYPE_CHECKING:
     from energy_chain.aggregator_node import MatchingReport
     from energy_chain.chain.contract_ledger import ContractLedger
-    from energy_chain.cli.session import Session
     from energy_chain.market import Address
     from energy_chain.meters import Readings
 
@@ -28,15 +28,14 @@ operator = typer.Typer(no_args_is_help=True, help="Act for the metering operator
 
 
 @aggregator.command("run")
+@options.gives(session=options.signing)
 def run_aggregator(
     once: Annotated[bool, typer.Option("--once", help="Look at the queues once and end.")] = False,
     every: Annotated[
         float, typer.Option(min=0.1, help="Seconds between two looks at the queues.")
     ] = 1.0,
-    account: options.AccountOption = None,
-    passphrase_file: options.PassphraseFileOption = None,
-    contract: options.ContractOption = None,
-    network: options.NetworkOption = None,
+    *,
+    session: Session,
     as_json: options.JsonOption = False,
 ) -> None:
     """Match what is pending, first come, first served, until Ctrl-C.
@@ -52,9 +51,7 @@ def run_aggregator(
         energy-chain aggregator run --once --account aggregator --network pilot --json
     """
     from energy_chain.aggregator_node import AggregatorNode
-    from energy_chain.cli.session import AGGREGATOR, Session
 
-    session = Session(network, account, contract, passphrase_file)
     node = AggregatorNode(session.market(AGGREGATOR))
     if once:
         _print_matching(node.check_incoming_energy(), as_json)
@@ -99,6 +96,7 @@ def _print_matching(done: MatchingReport, as_json: bool) -> None:
 
 
 @operator.command()
+@options.gives(session=options.signing)
 def post(
     request: Annotated[
         list[str] | None,
@@ -117,10 +115,8 @@ def post(
             help="CSV file of orders with the header meter,kind,energy; kind is request or release."
         ),
     ] = None,
-    account: options.AccountOption = None,
-    passphrase_file: options.PassphraseFileOption = None,
-    contract: options.ContractOption = None,
-    network: options.NetworkOption = None,
+    *,
+    session: Session,
     as_json: options.JsonOption = False,
 ) -> None:
     """Post orders of many meters in packed batches, in the current period.
@@ -135,7 +131,6 @@ def post(
 
         energy-chain operator post --file orders.csv --account operator --network pilot
     """
-    from energy_chain.cli.session import OPERATOR, Session
     from energy_chain.market import Release, Request, check_energy
     from energy_chain.replay import post_batches
 
@@ -148,7 +143,6 @@ def post(
         raise InvalidInput("no order is given: give --request, --release or --file")
     for kind, meter, energy in orders:
         check_energy(energy, f"{kind} of {meter}")
-    session = Session(network, account, contract, passphrase_file)
     reader = session.reader()
     numbered = [(kind, _number(meter, session, reader), wh) for kind, meter, wh in orders]
     ledger = session.market(OPERATOR)
@@ -204,8 +198,9 @@ def _number(meter: str, session: Session, ledger: ContractLedger) -> int:
     return known.number
 
 
+@options.gives(readings=readings_of, session=options.signing)
 def run(
-    data: options.DataOption = None,
+    readings: Readings,
     single: Annotated[
         bool,
         typer.Option("--single", help="Let each home's meter post and draw for itself."),
@@ -218,17 +213,8 @@ def run(
             "development network one of the development accounts from dev3 on."
         ),
     ] = None,
-    day: options.DayOption = None,
-    days: options.DaysOption = 1,
-    homes: options.HomesOption = None,
-    seed: options.SeedOption = None,
-    unit: options.UnitOption = options.Unit.KWH,
-    column: options.ColumnOption = None,
-    timezone: options.TimezoneOption = None,
-    account: options.AccountOption = None,
-    passphrase_file: options.PassphraseFileOption = None,
-    contract: options.ContractOption = None,
-    network: options.NetworkOption = None,
+    *,
+    session: Session,
     as_json: options.JsonOption = False,
 ) -> None:
     """Replay readings on a market that is deployed.
@@ -245,11 +231,8 @@ def run(
         energy-chain run --data homes.csv --single --meters meters.csv
     """
     from energy_chain.chain.clock import ChainClock
-    from energy_chain.cli.session import OPERATOR, Session
     from energy_chain.replay import replay
 
-    readings = readings_of(data, day, days, homes, seed, unit, column, timezone)
-    session = Session(network, account, contract, passphrase_file)
     owners = _owners(readings, meters, single, session)
     addresses = {name: session.accounts.address(owner) for name, owner in owners.items()}
     _check_distinct(addresses)
@@ -275,7 +258,6 @@ def _owners(
 ) -> dict[str, str]:
     """The account of each meter, by name or address."""
     from energy_chain.chain.accounts import NAMED_DEVELOPMENT_ACCOUNTS, development_accounts
-    from energy_chain.cli.session import FIRST_HOME
 
     if file is not None:
         given = {row["meter"]: row["account"] for _, row in _rows(file, ("meter", "account"))}

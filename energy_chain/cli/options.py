@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from types import MappingProxyType
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
+from energy_chain.cli.session import Session
 from energy_chain.errors import EnergyChainError
 
 
@@ -33,7 +37,6 @@ def complete_account(context: typer.Context, incomplete: str) -> Iterator[str]:
     """The names of accounts on the network of the command so far. Asks no node, opens no file."""
     from energy_chain.chain.accounts import NAMED_DEVELOPMENT_ACCOUNTS
     from energy_chain.chain.keystore import Keystore
-    from energy_chain.cli.session import Session
 
     with suppress(EnergyChainError):
         network = Session(context.params.get("network")).network
@@ -124,3 +127,69 @@ TimezoneOption: TypeAlias = Annotated[
         "Europe/Berlin."
     ),
 ]
+
+
+def signing(
+    account: AccountOption = None,
+    passphrase_file: PassphraseFileOption = None,
+    contract: ContractOption = None,
+    network: NetworkOption = None,
+) -> Session:
+    """A session in which somebody signs."""
+    return Session(network, account, contract, passphrase_file)
+
+
+def naming(
+    account: AccountOption = None,
+    contract: ContractOption = None,
+    network: NetworkOption = None,
+) -> Session:
+    """A session in which an account is named, and nobody signs."""
+    return Session(network, account, contract)
+
+
+def reading(contract: ContractOption = None, network: NetworkOption = None) -> Session:
+    """A session that only reads."""
+    return Session(network, contract=contract)
+
+
+def gives(**makers: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command what is made of options that several commands share.
+
+    `@gives(session=signing)` puts the options of `signing` in the place of the
+    command's parameter `session`, and what `signing` makes of them into it.
+    Typer takes a command's options from its signature and has no such thing.
+    """
+    wanted = {name: _parameters(maker) for name, maker in makers.items()}
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        parameters = _parameters(command, wanted)
+
+        @wraps(command)
+        def run(**given: Any) -> None:
+            for name, maker in makers.items():
+                given[name] = maker(
+                    **{option.name: given.pop(option.name) for option in wanted[name]}
+                )
+            command(**given)
+
+        run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return run
+
+    return decorate
+
+
+def _parameters(
+    function: Callable[..., Any], instead: Mapping[str, list[Parameter]] = MappingProxyType({})
+) -> list[Parameter]:
+    """The parameters of a function, with others in the place of some."""
+    found: list[Parameter] = []
+    for parameter in signature(function).parameters.values():
+        if parameter.name in instead:
+            found += instead[parameter.name]
+        else:
+            # Annotations are text. Those that are left out may be known to type checkers only.
+            annotation = eval(parameter.annotation, function.__globals__)
+            found.append(parameter.replace(annotation=annotation, kind=Parameter.KEYWORD_ONLY))
+    return found

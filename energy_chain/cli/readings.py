@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from energy_chain.cli.options import Unit
+from energy_chain.cli import options
 from energy_chain.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ DEMO_HOMES = 10
 
 
 def readings_of(
-    data: Path | None,
-    day: datetime | None,
-    days: int,
-    homes: int | None,
-    seed: int | None,
-    unit: Unit,
-    column: list[str] | None,
-    timezone: str | None,
+    data: options.DataOption = None,
+    day: options.DayOption = None,
+    days: options.DaysOption = 1,
+    homes: options.HomesOption = None,
+    seed: options.SeedOption = None,
+    unit: options.UnitOption = options.Unit.KWH,
+    column: options.ColumnOption = None,
+    timezone: options.TimezoneOption = None,
 ) -> Readings:
     """The readings that the options of the same names describe.
 
@@ -35,7 +35,7 @@ def readings_of(
     first = day.date() if day else None
     zone = _zone(timezone)
     if data is None:
-        if column or unit is not Unit.KWH:
+        if column or unit is not options.Unit.KWH:
             raise InvalidInput("--column and --unit describe a file: give --data FILE as well")
         return _generated(first or DEMO_DAY, days, homes, seed or 0, zone)
     if seed is not None:
@@ -62,7 +62,7 @@ def _measured(
     first: date | None,
     days: int,
     homes: int | None,
-    unit: Unit,
+    unit: options.Unit,
     columns: Columns,
     zone: ZoneInfo | None,
 ) -> Readings:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from energy_chain.errors import InvalidInput, NotOurContract
 from energy_chain.market import ZERO_ADDRESS, Address
-from energy_chain.settings import load_settings
 
 if TYPE_CHECKING:
     from energy_chain.chain.accounts import Accounts
     from energy_chain.chain.connection import Connection
     from energy_chain.chain.contract_ledger import ContractLedger
+    from energy_chain.chain.networks import Network
     from energy_chain.chain.passphrases import PassphraseSource
 
 OWNER, AGGREGATOR, OPERATOR = "dev0", "dev1", "dev2"
@@ -36,16 +36,23 @@ class Session:
         contract: str | None = None,
         passphrase_file: Path | None = None,
     ) -> None:
-        """The options of the same names.
-
-        Raises:
-            InvalidInput: the settings cannot be used, or the network is unknown or embedded.
-        """
-        settings = load_settings()
-        self.network = settings.network_of(network or settings.network or "ganache")
+        """The options of the same names."""
+        self._network = network
         self._account = account
         self._contract = contract
         self._passphrase_file = passphrase_file
+
+    @cached_property
+    def network(self) -> Network:
+        """The network.
+
+        Raises:
+            InvalidInput: the settings cannot be used, or it is unknown.
+        """
+        from energy_chain.settings import load_settings
+
+        settings = load_settings()
+        return settings.network_of(self._network or settings.network or "ganache")
 
     @cached_property
     def passphrases(self) -> PassphraseSource:
