@@ -137,7 +137,7 @@ class MeterNotRegistered(MarketRefusal):
     """The meter was never registered."""
 
     reason = "energy: meter is not registered"
-    remedy = "let the owner or the metering operator register it"
+    remedy = "let the owner or the metering operator do energy-chain register with its address"
 
 
 class MeterAlreadyRegistered(MarketRefusal):

@@ -19,6 +19,7 @@ ENERGY_CHAIN_NETWORKS__PILOT__URL=https://node.example.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,10 @@ _BUILT_IN = {
         for network in BUILT_IN
     }
 }
+
+
+# What a network of a URL is called, so that its name leads to it again.
+_HOST_AND_PORT = re.compile(r"[\w.-]+:[0-9]{1,5}", re.ASCII)
 
 
 class Settings(BaseSettings):
@@ -101,6 +106,8 @@ class Settings(BaseSettings):
             return self.networks[name_or_url]
         if "://" in name_or_url:
             return network_at(name_or_url)
+        if _HOST_AND_PORT.fullmatch(name_or_url):
+            return network_at(f"http://{name_or_url}")
         raise InvalidInput(
             f"network {without_secrets(name_or_url)!r} is unknown: give one of "
             f"{', '.join(self.networks)}, the URL of a node, or describe it in {FILE}"

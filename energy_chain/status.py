@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from energy_chain.ledger import Ledger
-from energy_chain.market import ZERO_ADDRESS, Address, Match
+from energy_chain.market import ZERO_ADDRESS, Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,16 @@ class MeterStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class MatchStatus:
+    """A match, and Wh of it that are not consumed yet."""
+
+    index: int
+    producer: Address
+    consumer: Address
+    unconsumed: int
+
+
+@dataclass(frozen=True, slots=True)
 class MarketStatus:
     """How a market stands.
 
@@ -43,7 +53,7 @@ class MarketStatus:
         meter_count: meters ever registered.
         meters: the latest ones, by number.
         match_count: matches ever written.
-        matches: the latest ones that are kept, latest first; their energy is not consumed yet.
+        matches: the latest ones that are kept, latest first.
     """
 
     period: int
@@ -58,7 +68,7 @@ class MarketStatus:
     meter_count: int
     meters: tuple[MeterStatus, ...]
     match_count: int
-    matches: tuple[Match, ...]
+    matches: tuple[MatchStatus, ...]
 
 
 def read_status(ledger: Ledger, meters: int = 20, matches: int = 10) -> MarketStatus:
@@ -95,12 +105,12 @@ def read_status(ledger: Ledger, meters: int = 20, matches: int = 10) -> MarketSt
     )
 
 
-def _latest_matches(ledger: Ledger, count: int, most: int) -> Iterator[Match]:
+def _latest_matches(ledger: Ledger, count: int, most: int) -> Iterator[MatchStatus]:
     for index in range(count - 1, max(count - most, 0) - 1, -1):
         match = ledger.match_at(index)
         if match is None:
             return  # overwritten, as all before it are
-        yield match
+        yield MatchStatus(match.index, match.producer, match.consumer, match.energy)
 
 
 def _meter(ledger: Ledger, number: int) -> MeterStatus:

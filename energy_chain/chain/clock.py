@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from threading import Event, Thread
 from time import sleep
@@ -17,6 +18,8 @@ from energy_chain.errors import ChainError
 POLL_SECONDS = 1.0
 IDLE_SECONDS = 5.0
 """After this long without a block, a development chain is given one."""
+STANDSTILL_SECONDS = 30.0
+"""After this long without a block, another chain stands still."""
 
 
 class ChainClock:
@@ -60,28 +63,41 @@ class ChainClock:
 
 
 class Heartbeat:
-    """Keeps the time of a development chain going while nobody sends anything.
+    """Sees to it that time goes on while somebody waits for a delivery period.
 
-    Such a chain makes a block for each transaction, and its time is that of its
-    latest block: without blocks no delivery period would ever begin. Does nothing
-    on other chains.
+    A development chain makes a block for each transaction, and its time is that
+    of its latest block: without blocks no period would ever begin, so it is given
+    some. On other chains a standstill is only reported.
     """
 
-    def __init__(self, network: Network, idle_seconds: float = IDLE_SECONDS) -> None:
+    def __init__(
+        self,
+        network: Network,
+        idle_seconds: float = IDLE_SECONDS,
+        standstill_seconds: float = STANDSTILL_SECONDS,
+        report: Callable[[str], None] = lambda _: None,
+    ) -> None:
         """A heartbeat with a connection of its own.
+
+        Args:
+            network: the chain's.
+            idle_seconds: after so long without a block a development chain is given one.
+            standstill_seconds: after so long without a block another chain stands still.
+            report: is told of a standstill, once for each.
 
         Raises:
             NodeUnreachable, WrongChain: see `Connection`.
         """
         self._connection = Connection.open(network)
-        self._idle_seconds = idle_seconds
+        self._report = report
+        development = self._connection.is_development
+        self._seconds = idle_seconds if development else standstill_seconds
         self._stop = Event()
         self._thread = Thread(target=self._beat, daemon=True)
 
     def __enter__(self) -> Self:
         """Begins."""
-        if self._connection.is_development:
-            self._thread.start()
+        self._thread.start()
         return self
 
     def __exit__(
@@ -92,16 +108,24 @@ class Heartbeat:
     ) -> None:
         """Ends."""
         self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.join()
 
     def _beat(self) -> None:
-        eth, seen = self._connection.w3.eth, -1
-        while not self._stop.wait(self._idle_seconds):
+        seen, told = -1, False
+        while not self._stop.wait(self._seconds):
             try:
-                latest = eth.block_number
-                if latest == seen:
+                latest = self._connection.w3.eth.block_number
+                if latest != seen:
+                    told = False
+                elif self._connection.is_development:
                     self._connection.advance_time(0)
+                elif not told:
+                    self._report(
+                        f"{self._connection.network.name} has made no block for "
+                        f"{self._seconds:g} s, and periods follow blocks; a Ganache makes them by "
+                        "itself with energy-chain ganache --block-time 1"
+                    )
+                    told = True
                 seen = latest
             except (ChainError, Web3Exception):
                 # Whoever waits for the chain meets the same fault, and says so if it stays.

@@ -1,4 +1,4 @@
-"""Which market stands where: remembered for each chain id in one small file.
+"""Which markets stand where: remembered for each chain id in one small file.
 
 `deployments.json` in the home folder, written by `deploy` and read by whoever
 acts on that chain later from this machine. A chain that began anew with the
@@ -46,7 +46,7 @@ def deployments_file() -> Path:
 
 
 def remember(connection: Connection, ledger: ContractLedger) -> Deployment:
-    """Writes down where a market was deployed; the latest one of a chain id counts.
+    """Writes down where a market was deployed, beside those that were before.
 
     Raises:
         InvalidInput: the file holds something else, or cannot be written.
@@ -65,12 +65,13 @@ def remember(connection: Connection, ledger: ContractLedger) -> Deployment:
         f"the market is deployed at {ledger.address}; give --contract {ledger.address} to use it"
     )
     try:
-        known = {chain_id: asdict(known) for chain_id, known in _read(path).items()}
+        known = _read(path)
     except InvalidInput as error:
         raise InvalidInput(f"{error}; {remedy}") from error
-    known[str(connection.chain_id)] = asdict(deployment)
+    known.setdefault(str(connection.chain_id), []).append(deployment)
+    listed = {chain_id: [asdict(each) for each in these] for chain_id, these in known.items()}
     try:
-        write_whole(path, json.dumps(known, indent=2))
+        write_whole(path, json.dumps(listed, indent=2))
     except OSError as error:
         raise InvalidInput(f"{path} cannot be written ({error.strerror}): {remedy}") from error
     return deployment
@@ -79,20 +80,26 @@ def remember(connection: Connection, ledger: ContractLedger) -> Deployment:
 def recall(connection: Connection) -> Deployment | None:
     """The market that was deployed on a chain; None when none was from this machine.
 
+    The latest one that was deployed under the network's name, or else the latest of all.
+
     Raises:
         InvalidInput: the file holds something else.
         NotOurContract: it is another version of the contract, or the chain has begun anew since.
     """
     network = connection.network.name
-    deployment = _read(deployments_file()).get(str(connection.chain_id))
-    if deployment is None:
+    known = _read(deployments_file()).get(str(connection.chain_id), [])
+    if not known:
         return None
     remedy = f"deploy one with energy-chain deploy --network {network}"
-    if deployment.genesis != connection.genesis():
+    genesis = connection.genesis()
+    here = [deployment for deployment in known if deployment.genesis == genesis]
+    if not here:
+        last = known[-1]
         raise NotOurContract(
-            f"{network} has begun anew since {deployment.address} was deployed on chain "
-            f"{connection.chain_id}: {remedy}"
+            f"{last.address}, deployed on {last.network}, is on another chain "
+            f"{connection.chain_id} than {network}, or {network} has begun anew since: {remedy}"
         )
+    deployment = next((each for each in reversed(here) if each.network == network), here[-1])
     artifact = load_artifact()
     if (deployment.code_hash, deployment.abi_hash) != (artifact.code_hash, artifact.abi_hash):
         raise NotOurContract(
@@ -102,7 +109,7 @@ def recall(connection: Connection) -> Deployment | None:
     return deployment
 
 
-def _read(path: Path) -> dict[str, Deployment]:
+def _read(path: Path) -> dict[str, list[Deployment]]:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -110,7 +117,12 @@ def _read(path: Path) -> dict[str, Deployment]:
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read ({error.strerror}): correct that") from error
     try:
-        return {chain_id: Deployment(**known) for chain_id, known in json.loads(content).items()}
+        known = json.loads(content)
+        if not all(isinstance(these, list) for these in known.values()):
+            raise TypeError
+        return {
+            chain_id: [Deployment(**each) for each in these] for chain_id, these in known.items()
+        }
     except (ValueError, TypeError, AttributeError):
         raise InvalidInput(
             f"{path} is no file of deployments: correct it, or move it away and give --contract "

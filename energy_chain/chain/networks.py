@@ -81,6 +81,8 @@ class Network:
         if self.name == "embedded":
             if self.url:
                 raise InvalidInput("network embedded runs in this process: leave out its url")
+        elif not self.url:
+            raise InvalidInput(f"network {self.name} has no url: give that of its node")
         elif not _is_node_url(self.url):
             raise InvalidInput(
                 f"the URL of network {self.name} is none of a node: give http:// or https:// "

@@ -208,10 +208,11 @@ class TransactionSender:
         needed = fields["gas"] * price + fields["value"]
         balance = self.connection.balance(sender)
         if balance < needed:
+            development = self.connection.is_development
+            remedy = f"energy-chain accounts fund {sender}" if development else "send it some"
             raise OutOfFunds(
                 f"{sender} cannot pay for {call}: it has {_ether(balance)} ether of the "
-                f"{_ether(needed)} that may be needed on {self.connection.network.name}; "
-                "send it some"
+                f"{_ether(needed)} that may be needed on {self.connection.network.name}; {remedy}"
             )
 
     def _simulate(self, transaction: TxParams, call: str) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from energy_chain.cli import options
 from energy_chain.cli.printing import output, print_json, table
-from energy_chain.cli.session import Session
+from energy_chain.cli.session import OWNER, Session
 from energy_chain.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -88,6 +88,47 @@ def import_account(
             "it is asked for"
         )
     _print_kept(session.accounts.add(name, account), as_json)
+
+
+@accounts.command()
+def fund(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            autocompletion=options.complete_account, help="Accounts, by name or address."
+        ),
+    ],
+    network: options.NetworkOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Give accounts an ether each to pay gas with, on a development network.
+
+    It comes from dev0. Accounts that have an ether are left alone. On other
+    networks ask whoever runs the chain.
+
+    Examples:
+
+        energy-chain accounts fund bakery roof
+
+        energy-chain accounts fund 0x90F79bf6EB2c4f870365E785982E1f101E93b906 --json
+    """
+    from energy_chain.chain.sender import TransactionSender
+    from energy_chain.demo import fund
+
+    session = Session(network)
+    if not session.connection.is_development:
+        raise InvalidInput(
+            f"{session.network.name} is no development network: ask whoever runs it for ether"
+        )
+    giver = session.accounts.unlock(OWNER)
+    addresses = [session.accounts.address(name) for name in names]
+    fund(TransactionSender(session.connection, [giver]), giver.address, addresses)
+    owned = {address: session.connection.balance(address) for address in addresses}
+    if as_json:
+        print_json([{"address": address, "wei": wei} for address, wei in owned.items()])
+        return
+    for name, address in zip(names, addresses, strict=True):
+        output().print(f"{name} ({address}) has {owned[address] / 10**18:.6f} ether.")
 
 
 @accounts.command("list")

@@ -13,6 +13,7 @@ from energy_chain.cli.printing import count, output, print_json, print_receipt
 from energy_chain.cli.readings import readings_of
 from energy_chain.cli.session import Session
 from energy_chain.errors import InvalidInput
+from energy_chain.events import DeliveryConfirmed
 from energy_chain.units import parse_energy
 
 if TYPE_CHECKING:
@@ -117,7 +118,9 @@ def run_producer(
     surpluses = _energies(readings, home, ledger, sign=1)
     with session.until_stopped() as stop:
         _announce(home, address, as_json)
-        result = ProducerNode(ledger).run(address, surpluses, stop, report=_reporter(as_json))
+        result = ProducerNode(ledger).run(
+            address, surpluses, stop, report=_reporter(as_json, ledger)
+        )
     _print_posting(result, "request", as_json)
 
 
@@ -246,7 +249,7 @@ def run_consumer(
     needs = _energies(readings, home, ledger, sign=-1)
     with session.until_stopped() as stop:
         _announce(home, address, as_json)
-        result = ConsumerNode(ledger).run(address, needs, stop, report=_reporter(as_json))
+        result = ConsumerNode(ledger).run(address, needs, stop, report=_reporter(as_json, ledger))
     _print_posting(result, "release", as_json)
 
 
@@ -274,9 +277,12 @@ def _announce(home: str, address: str, as_json: bool) -> None:
         output().print(f"Readings of {home}, one in each period, for {address}; Ctrl-C ends it.")
 
 
-def _reporter(as_json: bool) -> Callable[[Receipt], None]:
+def _reporter(as_json: bool, ledger: Ledger) -> Callable[[Receipt], None]:
     def report(receipt: Receipt) -> None:
         print_receipt(receipt, as_json, line=True)
+        for event in () if as_json else receipt.events:
+            if isinstance(event, DeliveryConfirmed) and (match := ledger.match_at(event.index)):
+                output().print(f"  drawn from {match.producer}")
 
     return report
 

@@ -33,7 +33,10 @@ def deploy(
         typer.Option(help="The metering operator, by address or account name; dev2."),
     ] = None,
     period: Annotated[
-        str, typer.Option(help="Delivery period, such as 15min or 1h; 'never': no order expires.")
+        str,
+        typer.Option(
+            help="Delivery period, 1min to 366 days, such as 15min; 'never': no order expires."
+        ),
     ] = "15min",
     account: options.AccountOption = None,
     passphrase_file: options.PassphraseFileOption = None,

@@ -191,6 +191,10 @@ def _rows(file: Path, header: tuple[str, ...]) -> list[tuple[int, dict[str, str]
 
 def _number(meter: str, session: Session, ledger: ContractLedger) -> int:
     if meter.isascii() and meter.isdigit():
+        if not 1 <= int(meter) <= ledger.meter_count():
+            raise InvalidInput(
+                f"there is no meter {meter}: this market has registered {ledger.meter_count()}"
+            )
         return int(meter)
     known = ledger.meter(session.accounts.address(meter))
     if known is None:
@@ -209,8 +213,8 @@ def run(
         Path | None,
         typer.Option(
             help="CSV file with the header meter,account: whose readings belong to which account, "
-            "by name or address. Otherwise it is the account of the same name, or on a "
-            "development network one of the development accounts from dev3 on."
+            "by name or address. Otherwise it is the account of the same name; on a development "
+            "network that lacks one of them, the development accounts from dev3 on."
         ),
     ] = None,
     *,
@@ -237,8 +241,15 @@ def run(
     addresses = {name: session.accounts.address(owner) for name, owner in owners.items()}
     _check_distinct(addresses)
     ledger = session.market(OPERATOR, also=owners.values() if single else ())
-    clock = ChainClock(session.connection, ledger.period_length(), readings.period)
-    with progress(readings) as show:
+    market_period = ledger.period_length()
+    period = readings.period.total_seconds()
+    if market_period not in (0, period) and not as_json:
+        output().print(
+            f"Readings are of {period / 60:g} min, the market's periods of "
+            f"{market_period / 60:g} min: one reading is posted in each."
+        )
+    clock = ChainClock(session.connection, market_period, readings.period)
+    with session.in_time(), progress(readings, "waiting for a period to begin") as show:
         trade = replay(readings, addresses, ledger, clock, show, packed=not single)
     if as_json:
         print_json(
@@ -265,7 +276,8 @@ def _owners(
         if missing:
             raise InvalidInput(f"{file} has no account of {', '.join(missing)}: add a line of each")
         return {meter: given[meter] for meter in readings.meters}
-    if not session.connection.is_development:
+    known = {account.name for account in session.accounts.list()}
+    if not session.connection.is_development or known.issuperset(readings.meters):
         return {meter: meter for meter in readings.meters}
     if single and len(readings.meters) > NAMED_DEVELOPMENT_ACCOUNTS - FIRST_HOME:
         raise InvalidInput(

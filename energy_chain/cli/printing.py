@@ -75,7 +75,7 @@ def _json_name(name: str, value: Any) -> str:
 
 _PARTIES = {"meter", "producer", "consumer"}
 """Addresses or, in packed orders and matches, meter numbers."""
-_ENERGIES = {"energy", "energies", "next_energy", "offers", "needs"}
+_ENERGIES = {"energy", "energies", "next_energy", "offers", "needs", "unconsumed"}
 
 
 def receipt_as_json(receipt: Receipt) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
 from threading import Event
@@ -121,12 +121,20 @@ class Session:
 
     @contextmanager
     def until_stopped(self) -> Iterator[Event]:
-        """An event that SIGINT and SIGTERM set. A development chain's time goes on meanwhile."""
-        from energy_chain.chain.clock import Heartbeat
+        """An event that SIGINT and SIGTERM set, while time goes on as `in_time` says."""
         from energy_chain.cli.daemon import until_stopped
 
-        with until_stopped() as stop, Heartbeat(self.network):
+        with until_stopped() as stop, self.in_time():
             yield stop
+
+    def in_time(self) -> AbstractContextManager[object]:
+        """Keeps a development chain's time going, and says it when another one stands still."""
+        from energy_chain.chain.clock import Heartbeat
+
+        def report(said: str) -> None:
+            print(f"waiting: {said}", file=sys.stderr)
+
+        return Heartbeat(self.network, report=report)
 
     def market(self, default: str | None = None, also: Iterable[str] = ()) -> ContractLedger:
         """The market, acted on by the account that signs.

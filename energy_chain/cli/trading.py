@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def progress(readings: Readings) -> Iterator[Any]:
+def progress(readings: Readings, beginning: str = "starting the chain") -> Iterator[Any]:
     """A live line on standard error while a market trades; nothing when that is no terminal."""
     from rich.console import Console
     from rich.progress import (
@@ -38,7 +38,7 @@ def progress(readings: Readings) -> Iterator[Any]:
     console = Console(stderr=True)
     terminal = console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=not terminal) as bar:
-        trading = bar.add_task("starting the chain", total=periods)
+        trading = bar.add_task(beginning, total=periods)
 
         def show(trade: Trade) -> None:
             description = f"period {trade.periods} of {periods}, {kwh(trade.matched)} matched"

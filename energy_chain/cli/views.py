@@ -120,7 +120,8 @@ def _status_table(place: dict[str, Any], told: MarketStatus) -> RenderableType:
 
     market = table("", "", title="Market")
     market.add_row("contract", f"{place['contract']} on {place['network']}")
-    market.add_row("block", f"{place['block']:,} of {place['block_time']}")
+    time = datetime.fromisoformat(place["block_time"])
+    market.add_row("block", f"{place['block']:,} of {time:%Y-%m-%d %H:%M:%S} UTC")
     market.add_row("period", _period(told))
     if told.paused:
         market.add_row("paused", "posting and matching are stopped", style="bold red")
@@ -138,14 +139,14 @@ def _status_table(place: dict[str, Any], told: MarketStatus) -> RenderableType:
 
     numbers = {meter.address: meter.number for meter in told.meters}
     meters = table(
-        *("number", "address", "offers", "needs", ""),
+        *("number", "address", "offers", "needs", "state"),
         title=f"Meters: {told.meter_count:,}",
         right=("number", "offers", "needs"),
     )
     for meter in told.meters:
         offers, needs = (kwh(energy) if energy else "-" for energy in (meter.offers, meter.needs))
-        retired = "retired" if meter.retired else ""
-        meters.add_row(str(meter.number), meter.address, offers, needs, retired)
+        state = "retired" if meter.retired else "registered"
+        meters.add_row(str(meter.number), meter.address, offers, needs, state)
 
     matches = table(
         *("match", "producer", "consumer", "not consumed yet"),
@@ -154,7 +155,7 @@ def _status_table(place: dict[str, Any], told: MarketStatus) -> RenderableType:
     )
     for match in told.matches:
         parties = (_party(party, numbers) for party in (match.producer, match.consumer))
-        left = kwh(match.energy) if match.energy else "-"
+        left = kwh(match.unconsumed) if match.unconsumed else "-"
         matches.add_row(f"{match.index:,}", *parties, left)
     return Group(market, meters, matches)
 

@@ -86,7 +86,7 @@ def test_a_chain_that_has_begun_anew_is_not_taken_for_the_old_one(tmp_path: Path
         machine_of(ganache.url, tmp_path / "other").json("deploy")
         for command in (("status",), (*PUT, "--account", "dev3")):
             said = machine.fails(3, *command)
-            assert f"ganache has begun anew since {old} was deployed" in said
+            assert f"{old}, deployed on ganache, is on another chain" in said
             assert "energy-chain deploy --network ganache" in said
         checked = machine.run("networks", "check", "ganache")
         assert checked.code == 3

@@ -162,4 +162,4 @@ def test_three_parties_trade_on_machines_of_their_own(parties: Parties, url: str
     assert status["requests"] == {"posted": 3, "outstanding": 0, "next_energy_wh": 0}
     assert status["releases"] == {"posted": 3, "outstanding": 1, "next_energy_wh": 100}
     assert [meter["needs_wh"] for meter in status["meters"]] == [0, 100]
-    assert {match["energy_wh"] for match in status["matches"]} == {0}
+    assert {match["unconsumed_wh"] for match in status["matches"]} == {0}

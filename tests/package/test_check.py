@@ -194,7 +194,7 @@ def test_a_market_that_is_remembered_of_another_chain_is_found_out(
     deployments_file().write_text(known.replace(genesis, "0x" + "ab" * 32))
     finding = found(network)["contract"]
     assert finding.good is False
-    assert f"pilot has begun anew since {market.address} was deployed" in finding.said
+    assert f"{market.address}, deployed on pilot, is on another chain" in finding.said
     deployments_file().write_text("{")
     finding = found(network)["contract"]
     assert finding.good is False

@@ -282,3 +282,25 @@ def test_keys_that_everybody_knows_sign_on_no_other_chain(run: Run, neighbourhoo
         )
         refused(run(*given, "--account", neighbourhood.dev[0]), "development account")
     assert neighbourhood.node.sent() == []
+
+
+def test_accounts_are_given_an_ether_on_a_development_network(
+    run: Run, neighbourhood: Any, roof: str, passphrase: Path
+) -> None:
+    run("accounts", "new", "bakery", "--passphrase-file", passphrase)
+    (bakery,) = in_json(run("accounts", "fund", "bakery", "--json"))
+    assert bakery["wei"] == 10**18
+    sent = len(neighbourhood.node.sent())
+    # Who has one gets no other.
+    out = printed(run("accounts", "fund", "bakery", roof))
+    assert f"bakery ({bakery['address']}) has 1.000000 ether." in out
+    assert len(neighbourhood.node.sent()) == sent
+
+
+@pytest.mark.usefixtures("pilot")
+def test_nobody_is_given_ether_on_another_network(
+    run: Run, neighbourhood: Any, passphrase: Path
+) -> None:
+    run("accounts", "new", "bakery", "--passphrase-file", passphrase)
+    refused(run("accounts", "fund", "bakery"), "pilot is no development network: ask")
+    assert neighbourhood.node.sent() == []

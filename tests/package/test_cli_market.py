@@ -96,7 +96,7 @@ def test_deploy_tells_programs_what_it_remembers(
 ) -> None:
     told = in_json(run("deploy", "--period", "never", "--json"))
     known = json.loads((own_home / "deployments.json").read_text())
-    assert {"chain_id": EMBEDDED_CHAIN_ID, **known[str(EMBEDDED_CHAIN_ID)]} == told
+    assert {"chain_id": EMBEDDED_CHAIN_ID, **known[str(EMBEDDED_CHAIN_ID)][-1]} == told
     assert told["network"] == "ganache"
     market = neighbourhood.by(0, told["address"])
     assert (market.owner(), market.period_length()) == (neighbourhood.dev[0], 0)
@@ -324,7 +324,7 @@ def test_the_status_tells_programs_wh(run: Run, neighbourhood: Any) -> None:
             "index": 0,
             "producer": neighbourhood.dev[3],
             "consumer": neighbourhood.dev[4],
-            "energy_wh": 1_200,
+            "unconsumed_wh": 1_200,
         }
     ]
     assert (told["network"], told["chain_id"]) == ("ganache", EMBEDDED_CHAIN_ID)
@@ -339,7 +339,7 @@ def test_the_status_shows_the_latest_meters_and_matches(run: Run, neighbourhood:
     told = in_json(run("status", "--meters", "1", "--matches", "1", "--json"))
     assert (told["meter_count"], told["match_count"]) == (3, 2)
     assert [meter["address"] for meter in told["meters"]] == [neighbourhood.roof]
-    assert [match["energy_wh"] for match in told["matches"]] == [200]
+    assert [match["unconsumed_wh"] for match in told["matches"]] == [200]
     told = in_json(run("status", "--meters", "0", "--matches", "0", "--json"))
     assert (told["meters"], told["matches"]) == ([], [])
     assert run("status", "--meters", "-1").code == 2
@@ -549,10 +549,12 @@ def test_a_chain_that_began_anew_has_no_market(
     run: Run, neighbourhood: Any, own_home: Path
 ) -> None:
     known = json.loads((own_home / "deployments.json").read_text())
-    known[str(EMBEDDED_CHAIN_ID)]["genesis"] = "0x" + "00" * 32
+    known[str(EMBEDDED_CHAIN_ID)][-1]["genesis"] = "0x" + "00" * 32
     (own_home / "deployments.json").write_text(json.dumps(known))
     cannot_use_the_chain(
-        run("pause"), f"begun anew since {neighbourhood.address}", "deploy --network ganache"
+        run("pause"),
+        f"{neighbourhood.address}, deployed on ganache, is on another chain",
+        "deploy --network ganache",
     )
     assert not neighbourhood.by(0).paused()
 
@@ -577,7 +579,7 @@ def test_who_cannot_pay_is_told_so(run: Run, neighbourhood: Any) -> None:
         run("producer", "put", "1kWh", "--account", "dev15"),
         f"{_dev(15)} cannot pay for incomingRequest",
         "it has 0.000000 ether of the ",
-        "send it some",
+        "energy-chain accounts fund 0x",
     )
     assert state_of(neighbourhood) == before
 

@@ -222,8 +222,9 @@ def test_a_home_that_is_made_up_has_something_to_offer(
     assert re.search(rf"Request 0: {neighbourhood.dev[3]} offers \d+\.\d{{3}} kWh\.\n", out)
 
 
+@pytest.mark.parametrize("to_read", ["people", "programs"])
 def test_a_consumer_asks_for_its_needs_and_draws_until_ctrl_c(
-    stopped_when: Callable[..., Outcome], neighbourhood: Any, homes: Path
+    stopped_when: Callable[..., Outcome], neighbourhood: Any, homes: Path, to_read: str
 ) -> None:
     market, matched = neighbourhood.by(4), []
 
@@ -234,8 +235,13 @@ def test_a_consumer_asks_for_its_needs_and_draws_until_ctrl_c(
             matched.append(True)
         return bool(matched) and market.match_at(0).energy == 0
 
-    command = "consumer", "run", "--data", homes, "--home", "oven", "--account", "dev4", "--json"
-    outcome = stopped_when(drawn, *command)
+    command = "consumer", "run", "--data", homes, "--home", "oven", "--account", "dev4"
+    if to_read == "people":
+        out = printed(stopped_when(drawn, *command))
+        assert "Match 0: 0.400 kWh consumed." in out
+        assert f"  drawn from {neighbourhood.dev[3]}\n" in out
+        return
+    outcome = stopped_when(drawn, *command, "--json")
     told = [e for e in events(outcome) if e[0] in ("ReleasePosted", DeliveryConfirmed.__name__)]
     assert told == [
         ("ReleasePosted", {"meter": neighbourhood.dev[4], "counter": 0, "energy_wh": 400}),
@@ -393,7 +399,7 @@ def test_the_operator_posts_from_a_file(run: Run, neighbourhood: Any, tmp_path: 
         ("meter,kind,energy\n1,request,0Wh\n", "energy: value not 1..2**32-1 Wh [request of 1]"),
         ("meter,kind,energy\nnobody,request,1Wh\n", "there is no account 'nobody'"),
         ("meter,kind,energy\ndev5,request,1Wh\n", "energy: meter is not registered [dev5]"),
-        ("meter,kind,energy\n4,request,1Wh\n", "energy: order lacks meter or Wh"),
+        ("meter,kind,energy\n4,request,1Wh\n", "there is no meter 4: this market has registered 3"),
     ],
 )
 def test_orders_that_cannot_be_are_refused_before_any_is_posted(
@@ -489,10 +495,10 @@ def test_a_replay_that_cannot_be_is_refused(run: Run, neighbourhood: Any, homes:
         "give --homes 17, --meters FILE, or leave out --single",
     )
     refused(run("run", "--data", homes, "--meters", "no.csv"), "no.csv cannot be read: ")
-    refused(run("run", "--data", homes, "--account", "dev9"), "energy: sender is not operator")
+    refused(run("run", "--data", homes, "--account", "dev9", "--json"), "sender is not operator")
     refused(run("run", "--account", "dev9"), "energy: sender may not register")
     neighbourhood.by(0).pause()
-    refused(run("run", "--data", homes), "energy: market is paused")
+    refused(run("run", "--data", homes, "--json"), "energy: market is paused")
     assert neighbourhood.by(0).request_counter() == 0
 
 

@@ -161,10 +161,40 @@ def test_a_chain_on_which_blocks_come_gets_no_others(node: Any, mined: Mined) ->
     assert not mined.once.is_set()
 
 
-def test_another_chain_is_left_alone(node: Any) -> None:
-    with Heartbeat(replace(network_at(node.url), development=False), SOON):
-        assert not Event().wait(5 * SOON)
-    assert node.methods() == ["eth_chainId"]
+def test_another_chain_gets_no_blocks_and_its_standstill_is_told_once(node: Any) -> None:
+    pilot = replace(network_at(node.url), name="pilot", development=False)
+    told: list[str] = []
+    asked_often = Event()
+
+    def number(params: list[Any]) -> Any:
+        if node.methods().count("eth_blockNumber") == 6:
+            asked_often.set()
+        return node.on_chain("eth_blockNumber", params)
+
+    node.replaced["eth_blockNumber"] = number
+    with Heartbeat(pilot, standstill_seconds=SOON, report=told.append):
+        assert asked_often.wait(LONG)
+    assert set(node.methods()) == {"eth_chainId", "eth_blockNumber"}
+    (said,) = told
+    assert said.startswith(f"pilot has made no block for {SOON:g} s, and periods follow blocks")
+    assert "energy-chain ganache --block-time 1" in said
+
+
+def test_a_chain_that_makes_blocks_does_not_stand_still(node: Any) -> None:
+    pilot = replace(network_at(node.url), development=False)
+    told: list[str] = []
+    asked_often = Event()
+
+    def another(_: list[Any]) -> Any:
+        asked = node.methods().count("eth_blockNumber")
+        if asked == 6:
+            asked_often.set()
+        return {"result": hex(asked)}
+
+    node.replaced["eth_blockNumber"] = another
+    with Heartbeat(pilot, standstill_seconds=SOON, report=told.append):
+        assert asked_often.wait(LONG)
+    assert told == []
 
 
 def test_a_heartbeat_ends_at_once(node: Any) -> None:

@@ -48,7 +48,9 @@ def connection(ledger: ContractLedger, monkeypatch: pytest.MonkeyPatch) -> Conne
 def change(**fields: Any) -> None:
     """Changes what is written in the file about every market."""
     known = json.loads(deployments_file().read_text())
-    changed = {chain_id: {**deployment, **fields} for chain_id, deployment in known.items()}
+    changed = {
+        chain_id: [{**each, **fields} for each in these] for chain_id, these in known.items()
+    }
     deployments_file().write_text(json.dumps(changed))
 
 
@@ -115,6 +117,31 @@ def test_the_latest_market_of_a_chain_counts(ledger: ContractLedger) -> None:
     assert found.address != older.address
 
 
+def test_each_name_of_a_chain_has_its_own_market(
+    connection: Connection, ledger: ContractLedger
+) -> None:
+    """As a pilot and a demo on one Ganache have."""
+    ours = remember(connection, ledger)
+    connection.network = replace(connection.network, name="pilot", chain_id=None, url="http://x")
+    assert recall(connection) == ours  # while it has none of its own
+    theirs = remember(connection, ledger)
+    assert recall(connection) == theirs
+    connection.network = EMBEDDED
+    assert recall(connection) == ours
+
+
+def test_chains_with_one_id_do_not_take_each_others_markets_away(
+    connection: Connection, ledger: ContractLedger
+) -> None:
+    """As two Ganaches have."""
+    ours = remember(connection, ledger)
+    other = Connection.open(EMBEDDED, [OWNER], GENESIS_TIME + 1)
+    sender = ledger._sender.__class__(other, ACCOUNTS[:1])
+    theirs = remember(other, ContractLedger.deploy(sender, OWNER, AGGREGATOR, OPERATOR, 60))
+    assert recall(connection) == ours
+    assert recall(other) == theirs
+
+
 def test_a_market_of_a_chain_that_has_begun_anew_is_not_believed(
     connection: Connection, ledger: ContractLedger
 ) -> None:
@@ -123,8 +150,9 @@ def test_a_market_of_a_chain_that_has_begun_anew_is_not_believed(
     assert anew.chain_id == connection.chain_id
     with pytest.raises(
         NotOurContract,
-        match=f"embedded has begun anew since {ledger.address} was deployed on chain "
-        f"{anew.chain_id}: deploy one with energy-chain deploy --network embedded",
+        match=f"{ledger.address}, deployed on embedded, is on another chain {anew.chain_id} than "
+        "embedded, or embedded has begun anew since: deploy one with energy-chain deploy --network "
+        "embedded",
     ):
         recall(anew)
     assert recall(connection) is not None
@@ -155,8 +183,9 @@ MALFORMED = [
     b'{"1337": 5}',
     b'{"1337": {}}',
     b'{"1337": {"address": "0x00"}}',
-    b'{"1337": {"network": "", "address": "", "block": 1, "code_hash": "", "abi_hash": "", '
-    b'"genesis": "", "more": ""}}',
+    b'{"1337": [{"address": "0x00"}]}',
+    b'{"1337": [{"network": "", "address": "", "block": 1, "code_hash": "", "abi_hash": "", '
+    b'"genesis": "", "more": ""}]}',
 ]
 
 

@@ -165,7 +165,8 @@ def test_who_cannot_pay_is_told_what_is_missing(
     with pytest.raises(
         OutOfFunds,
         match=f"^{PAUPER.address} cannot pay for match_pending.*: it has {has} ether of the "
-        rf"{needs} that may be needed on 127\.0\.0\.1:\d+; send it some$",
+        rf"{needs} that may be needed on 127\.0\.0\.1:\d+; "
+        f"energy-chain accounts fund {PAUPER.address}$",
     ):
         of_the_pauper(node, ledger, simulate=simulate).match_pending(1)
     assert http.balance(PAUPER.address) == wei

@@ -173,11 +173,12 @@ def test_a_network_is_found_by_its_name_or_as_the_url_of_a_node(write: Any) -> N
     assert settings.network_of("pilot").chain_id == 12345
     assert settings.network_of("anvil") == ANVIL
     other = settings.network_of("http://node.example:8545")
+    assert settings.network_of(other.name) == other
     assert (other.name, other.chain_id) == ("node.example:8545", None)
     assert other.url == "http://node.example:8545"
 
 
-@pytest.mark.parametrize("name", ["mainnet", "", "Ganache", "127.0.0.1:8545"])
+@pytest.mark.parametrize("name", ["mainnet", "", "Ganache", "127.0.0.1:", "a b:8545"])
 def test_an_unknown_network_is_refused_with_those_that_are_known(write: Any, name: str) -> None:
     write(PILOT)
     with pytest.raises(
@@ -229,7 +230,7 @@ def test_settings_cannot_be_changed() -> None:
             "evm_version 'istanbul' of ganache: give one of london, paris, shanghai",
         ),
         ("[networks.embedded]\nurl = 'http://x'", "embedded runs in this process: leave out its"),
-        ("[networks.pilot]\nchain_id = 5", "the URL of network pilot is none of a node: give http"),
+        ("[networks.pilot]\nchain_id = 5", "network pilot has no url: give that of its node"),
         ("[networks.pilot]\nurl = 'node.example'", "the URL of network pilot is none of a node"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 from energy_chain import MemoryLedger
 from energy_chain.market import MATCH_CAPACITY, MAX_BATCH, ZERO_ADDRESS, Match, Release, Request
-from energy_chain.status import MarketStatus, MeterStatus, Queue, read_status
+from energy_chain.status import MarketStatus, MatchStatus, MeterStatus, Queue, read_status
 
 OWNER, AGGREGATOR, OPERATOR, STRANGER = (f"0x{n:040X}" for n in range(1, 5))
 PRODUCER, CONSUMER, NEIGHBOUR = METERS = [f"0x{n:040X}" for n in range(0xA0, 0xA3)]
@@ -73,8 +73,8 @@ def test_a_market_tells_its_queues_meters_and_matches(ledger: MemoryLedger) -> N
     )
     assert status.match_count == 2
     assert status.matches == (
-        Match(1, PRODUCER, CONSUMER, 40),
-        Match(0, PRODUCER, CONSUMER, 20),
+        MatchStatus(1, PRODUCER, CONSUMER, 40),
+        MatchStatus(0, PRODUCER, CONSUMER, 20),
     )
 
 
@@ -146,7 +146,7 @@ def test_the_latest_matches_are_told(ledger: MemoryLedger, most: int, indexes: l
     ledger.match_pending(3)
     status = read_status(ledger, matches=most)
     assert [match.index for match in status.matches] == indexes
-    assert [match.energy for match in status.matches] == [5 + index for index in indexes]
+    assert [match.unconsumed for match in status.matches] == [5 + index for index in indexes]
     assert status.match_count == 3
 
 
@@ -215,10 +215,10 @@ def test_a_market_on_a_chain_is_told_as_of_one_block(connection: Any) -> None:
             MeterStatus(2, chains.CONSUMER, False, 0, 0),
         ),
         match_count=1,
-        matches=(Match(0, chains.PRODUCER, chains.CONSUMER, 30),),
+        matches=(MatchStatus(0, chains.PRODUCER, chains.CONSUMER, 30),),
     )
     assert read_status(as_of) == expected
     now = read_status(ledger)
     assert (now.owner, now.pending_owner) == (chains.STRANGER, None)
     assert now.meters[0].retired
-    assert now.matches[0].energy == 0
+    assert now.matches[0].unconsumed == 0
