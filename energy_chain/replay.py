@@ -90,11 +90,18 @@ def register(operator: Ledger, homes: Sequence[Address]) -> int:
 
     Returns the gas used.
     """
-    new = [home for home in homes if (meter := operator.meter(home)) is None or meter.retired]
-    return sum(
-        operator.register_meters(new[start : start + MAX_BATCH]).gas_used
-        for start in range(0, len(new), MAX_BATCH)
-    )
+    return sum(receipt.gas_used for receipt in register_new(operator, homes))
+
+
+def register_new(registrar: Ledger, homes: Sequence[Address]) -> Iterator[Receipt]:
+    """Registers as `register` does; yields the receipt of each call.
+
+    Raises:
+        MarketRefusal, ChainError: as the ledger raises them; what was registered before stays so.
+    """
+    new = [home for home in homes if (meter := registrar.meter(home)) is None or meter.retired]
+    for start in range(0, len(new), MAX_BATCH):
+        yield registrar.register_meters(new[start : start + MAX_BATCH])
 
 
 def energies_of(readings: Readings, meter: str, first_period: int) -> Iterator[PeriodEnergy]:

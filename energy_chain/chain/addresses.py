@@ -7,6 +7,9 @@ from eth_utils import is_address, to_checksum_address
 from energy_chain.errors import InvalidInput
 from energy_chain.market import Address
 
+VIEWER: Address = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"
+"""Who makes a call that nobody signs. It can afford gas on the embedded chain, as that wants."""
+
 _LONGEST_SHOWN = len(repr("0x" + 40 * "0"))
 
 

@@ -11,6 +11,7 @@ from hexbytes import HexBytes
 from web3 import Web3
 from web3.exceptions import Web3Exception
 
+from energy_chain.chain.addresses import VIEWER
 from energy_chain.chain.artifact import load_artifact
 from energy_chain.chain.connection import Connection
 from energy_chain.chain.contract_ledger import DEPLOY_GAS, IMMUTABLES, ContractLedger
@@ -22,8 +23,6 @@ from energy_chain.market import MIN_PERIOD_LENGTH, ZERO_ADDRESS, Address
 
 UNKNOWN_OPCODE = re.compile("opcode|NotActivated", re.IGNORECASE)
 """What nodes say of code that is too new for their rules; the second is anvil's."""
-ANYONE: Address = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"
-"""Stands for roles in a deployment that is only tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +82,8 @@ def _evm(connection: Connection) -> Finding:
         return Finding("EVM", False, f"{said} {BYTECODE_EVM_VERSION} or later: {remedy}")
     artifact = load_artifact()
     deployment = connection.w3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode)
-    data = deployment.constructor(ANYONE, ANYONE, MIN_PERIOD_LENGTH).data_in_transaction
-    sender = Web3.to_checksum_address(ANYONE)
+    data = deployment.constructor(VIEWER, VIEWER, MIN_PERIOD_LENGTH).data_in_transaction
+    sender = Web3.to_checksum_address(VIEWER)
     use = f"use a node with the rules of {BYTECODE_EVM_VERSION}"
     try:
         code = connection.w3.eth.call({"from": sender, "data": data, "gas": DEPLOY_GAS})

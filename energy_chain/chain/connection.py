@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import requests
@@ -12,7 +13,8 @@ from web3.middleware import ExtraDataToPOAMiddleware
 from web3.providers import BaseProvider
 from web3.types import LogReceipt, RPCEndpoint, RPCResponse, TxParams
 
-from energy_chain.chain.networks import DEVELOPMENT_CHAIN_IDS, EMBEDDED, GANACHE, Network
+from energy_chain.chain.addresses import VIEWER
+from energy_chain.chain.networks import EMBEDDED, GANACHE, Network
 from energy_chain.errors import ChainError, NodeUnreachable, WrongChain
 from energy_chain.market import Address
 
@@ -104,7 +106,7 @@ class Connection:
             NodeUnreachable, WrongChain: see `__init__`.
         """
         if network.name == EMBEDDED.name:
-            from energy_chain.chain.embedded import VIEWER, EmbeddedProvider
+            from energy_chain.chain.embedded import EmbeddedProvider
 
             connection = cls(network, EmbeddedProvider(accounts, genesis_time))
             connection.viewer = {"from": Web3.to_checksum_address(VIEWER)}
@@ -114,8 +116,7 @@ class Connection:
     @property
     def is_development(self) -> bool:
         """Whether keys that everybody knows may be used: as the network says, or its chain id."""
-        known = self.network.is_development
-        return self.chain_id in DEVELOPMENT_CHAIN_IDS if known is None else known
+        return bool(replace(self.network, chain_id=self.chain_id).is_development)
 
     def block_time(self, number: int | None = None) -> int:
         """Unix time of a block, of the latest when None."""

@@ -12,13 +12,12 @@ from eth_utils import to_canonical_address, to_hex
 from web3.providers.eth_tester import EthereumTesterProvider
 from web3.types import RPCEndpoint, RPCResponse
 
+from energy_chain.chain.addresses import VIEWER
 from energy_chain.market import Address
 
 BLOCK_GAS_LIMIT = 30_000_000
 BALANCE = 10**24
 """Wei of each account at the start."""
-VIEWER: Address = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"
-"""Who makes a call that nobody signs: eth-tester wants it to afford the gas."""
 
 
 class EmbeddedProvider(EthereumTesterProvider):

@@ -35,7 +35,6 @@ def new(
 
         energy-chain accounts new bakery --passphrase-file bakery.txt --json
     """
-
     session = Session(network, passphrase_file=passphrase_file)
     _print_kept(session.accounts.new(name), as_json)
 
@@ -144,7 +143,6 @@ def list_accounts(
 
         energy-chain accounts list --network pilot --json
     """
-
     session = Session(network)
     known = session.accounts.list()
     if as_json:

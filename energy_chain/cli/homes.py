@@ -14,7 +14,7 @@ from energy_chain.cli.readings import readings_of
 from energy_chain.cli.session import Session
 from energy_chain.errors import InvalidInput
 from energy_chain.events import DeliveryConfirmed
-from energy_chain.units import parse_energy
+from energy_chain.units import kwh, parse_energy
 
 if TYPE_CHECKING:
     from energy_chain.events import Receipt
@@ -168,8 +168,6 @@ def target(
 
         energy-chain consumer target --account bakery --network pilot --json
     """
-    from energy_chain.units import kwh
-
     ledger = session.reader()
     address = session.accounts.address(meter or session.signer())
     latest = ledger.latest_match(address)

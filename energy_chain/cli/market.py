@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -116,23 +117,21 @@ def register(
 
         energy-chain register --file meters.txt --account operator --network pilot
     """
-    from energy_chain.market import MAX_BATCH
+    from energy_chain.replay import register_new
 
     given = [*(meters or []), *(_lines(file) if file else [])]
     if not given:
         raise InvalidInput("no meter is given: give addresses or account names, or --file FILE")
     addresses = list(dict.fromkeys(map(session.accounts.address, given)))
-    ledger = session.market(OPERATOR)
-    new = [a for a in addresses if (meter := ledger.meter(a)) is None or meter.retired]
-    for start in range(0, len(new), MAX_BATCH):
-        print_receipt(ledger.register_meters(new[start : start + MAX_BATCH]), as_json, line=True)
-    if not as_json and len(new) < len(addresses):
-        output().print(f"{len(addresses) - len(new)} registered already.")
+    known = len(addresses)
+    for receipt in register_new(session.market(OPERATOR), addresses):
+        print_receipt(receipt, as_json, line=True)
+        known -= len(receipt.events)  # each tells of one meter
+    if not as_json and known:
+        output().print(f"{known} registered already.")
 
 
 def _lines(file: Path) -> list[str]:
-    import sys
-
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -162,7 +161,6 @@ def retire(
 
         energy-chain retire 0x90F79bf6EB2c4f870365E785982E1f101E93b906 --json
     """
-
     address = session.accounts.address(meter)
     print_receipt(session.market(OPERATOR).retire_meter(address), as_json)
 
@@ -199,7 +197,6 @@ def roles(
 
         energy-chain roles --accept --account new-owner --network pilot
     """
-
     changes = [
         (call, session.accounts.address(reference))
         for call, reference in (
@@ -257,7 +254,6 @@ def pause(
 
         energy-chain pause --account owner --network pilot --json
     """
-
     print_receipt(session.market(OWNER).pause(), as_json)
 
 
@@ -276,5 +272,4 @@ def unpause(
 
         energy-chain unpause --account owner --network pilot --json
     """
-
     print_receipt(session.market(OWNER).unpause(), as_json)

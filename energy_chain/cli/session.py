@@ -156,6 +156,10 @@ class Session:
         Raises:
             EnergyChainError: something is not as it should be.
         """
+        return self._reader
+
+    @cached_property
+    def _reader(self) -> ContractLedger:
         from energy_chain.chain.deployments import recall
 
         given = self._contract or self.network.contract

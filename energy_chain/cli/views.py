@@ -48,7 +48,6 @@ def status(
 
         energy-chain status --meters 100 --matches 50 --json
     """
-
     told = _told(session, session.reader(), meters, matches)
     if as_json:
         print_json(_status_as_json(*told))

@@ -129,7 +129,7 @@ class Node:
 
     def on_chain(self, method: str, params: list[Any]) -> Reply:
         """What the chain answers, replaced or not."""
-        from energy_chain.chain.embedded import VIEWER
+        from energy_chain.chain.addresses import VIEWER
 
         if method == "eth_call":
             params[0].setdefault("from", VIEWER)
