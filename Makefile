@@ -1,7 +1,7 @@
 # make demo   set up and let a neighbourhood trade for a day on the embedded chain
 # make test   set up and run every check
 # make nodes  set up and install Ganache and anvil, which the integration tests run against
-# make bench  set up and measure the gas of every call
+# make bench  set up, measure the gas of every call, and write the report
 # make docs   set up and write docs/commands.md anew, after a change of the command line
 #
 # Each has a virtual environment of its own, made with uv where that is installed

@@ -1,131 +1,206 @@
-"""Prints what the calls of the market cost: `python -m benchmarks [--json]`.
+"""The gas laboratory: measures every scenario and writes the report.
 
-Every figure is the gas that a receipt says was used, on py-evm with Shanghai
-rules, of orders of 1,000 to 1,255 Wh between meters with numbers below 256. First
-lap: slots are written for the first time. Steady: all rings have been written.
+python -m benchmarks                  measure; write report, plots and the README's table
+python -m benchmarks --check          measure; fail unless budget, report and README are current
+python -m benchmarks --budget         measure; write report and budget
+python -m benchmarks compare OLD NEW  what changed between two report.json, as Markdown
+python -m benchmarks clock            wall-clock of a day on each chain, as ratios
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-from functools import partial
+import sys
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from pathlib import Path
 
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from energy_chain.chain.accounts import development_accounts
-from energy_chain.chain.connection import Connection
-from energy_chain.chain.contract_ledger import ContractLedger
-from energy_chain.chain.networks import EMBEDDED
-from energy_chain.chain.sender import TransactionSender
-from energy_chain.market import LANES_PER_WORD, MATCH_CAPACITY, MAX_BATCH, Release, Request
+from benchmarks.budget import BUDGET, budget_of, faults, read_budget
+from benchmarks.report import (
+    MONEY,
+    Report,
+    compare,
+    markdown,
+    number,
+    read_money,
+    with_main_table,
+)
+from benchmarks.scenarios import (
+    MarketScenarios,
+    Row,
+    a_day,
+    address_ring,
+    ancestors_way,
+    periods,
+)
+from benchmarks.subjects import FIRST_LAP, STEADY
+from energy_chain.errors import EnergyChainError
+from energy_chain.meters import DayRange, Readings, first_whole_day, generate, read_csv
 
-GENESIS_TIME = 1_600_000_000
-METERS = 200
-FIRST_ENERGY = 1_000
-"""Wh; two bytes, as the surplus of a quarter of an hour has."""
-BATCHES = (1, 10, 50, 100, 252)
+ROOT = Path(__file__).resolve().parents[1]
+REPORT = ROOT / "benchmarks" / "report"
+README = ROOT / "README.md"
+SCALING = "Scaling"
+"""The heading of the scenarios that are about size."""
 
 
-def deploy() -> tuple[ContractLedger, ContractLedger, ContractLedger]:
-    """A market with 200 meters: the ledgers of its operator, a producer and a consumer."""
-    owner, aggregator, operator, *homes = development_accounts(3 + METERS)
-    everyone = (owner, aggregator, operator, *homes)
-    connection = Connection.open(EMBEDDED, [a.address for a in everyone], GENESIS_TIME)
-    sender = TransactionSender(connection, everyone)
-    ledger = ContractLedger.deploy(
-        sender, owner.address, aggregator.address, operator.address, period_length=0
-    ).as_account(operator.address)
-    ledger.register_meters([home.address for home in homes])
-    return ledger, ledger.as_account(homes[0].address), ledger.as_account(homes[-1].address)
+def default_day() -> tuple[Readings, str]:
+    """The generated day that everybody can repeat."""
+    readings = generate(homes=10, first=date(2026, 6, 21), period=timedelta(hours=1), seed=0)
+    return readings, "10 generated homes, hourly"
 
 
-def round_of(operator: ContractLedger, orders: int) -> dict[str, int]:
-    """Gas of posting, matching and confirming a batch of orders, one to one."""
-    energies = [FIRST_ENERGY + i for i in range(orders)]
-    numbers = [1 + i % METERS for i in range(orders)]
-    first = operator.match_counter()
-    receipts = {
-        "post requests": operator.post_requests(
-            [Request(n, wh) for n, wh in zip(numbers, energies, strict=True)]
-        ),
-        "post releases": operator.post_releases(
-            [Release(METERS + 1 - n, wh) for n, wh in zip(numbers, energies, strict=True)]
-        ),
-        "match": operator.match_pending(MAX_BATCH),
+def measured_day(path: Path, day: date | None) -> tuple[Readings, str]:
+    """A day of measured homes."""
+    first = day or first_whole_day(path)
+    return read_csv(path, days=DayRange(first, 1)), f"{path.name}, {first}"
+
+
+def measure(day: tuple[Readings, str], progress: Callable[[str], None]) -> Report:
+    """Runs every scenario; `progress` is told the heading of each group that begins."""
+    from importlib.metadata import version
+
+    from energy_chain.chain.artifact import load_artifact
+
+    laps = {}
+    for lap in (FIRST_LAP, STEADY):
+        progress(f"setting up the {lap} market")
+        laps[lap] = MarketScenarios(lap)
+    groups: dict[str, list[Callable[[], Iterator[Row]]]] = {}
+    for heading in laps[STEADY].groups():
+        groups[heading] = [laps[lap].groups()[heading] for lap in (STEADY, FIRST_LAP)]
+    groups |= {
+        "Opening a period": [periods],
+        "A day": [lambda: a_day(*day)],
+        SCALING: [laps[STEADY].occupancy, laps[STEADY].registered],
+        "Baselines": [address_ring, ancestors_way],
     }
-    if first % LANES_PER_WORD == 0:
-        receipts["confirm"] = operator.confirm_deliveries(first, energies)
-    return {name: receipt.gas_used for name, receipt in receipts.items()}
+    rows: dict[str, list[Row]] = {}
+    for heading, scenarios in groups.items():
+        progress(heading)
+        rows[heading] = [row for scenario in scenarios for row in scenario()]
+    artifact = load_artifact()
+    size = len(artifact.runtime.removeprefix("0x")) // 2
+    deployed = laps[STEADY].market.contract.deployment_gas
+    return Report(version("vyper"), "shanghai", "gas", {"bytes": size, "gas": deployed}, rows)
 
 
-def first_lap(orders: int) -> dict[str, float]:
-    """Gas of each order of a batch into a new market."""
-    operator, *_ = deploy()
-    return {name: used / orders for name, used in round_of(operator, orders).items()}
+def outputs(report: Report, folder: Path, money: Path) -> dict[Path, str]:
+    """What is written of a report, by the file that it is written to."""
+    from benchmarks.plots import plots
 
-
-def written_market() -> tuple[ContractLedger, ContractLedger, ContractLedger]:
-    """As `deploy`, with all slots of all rings written."""
-    operator, producer, consumer = deploy()
-    for _ in range(MATCH_CAPACITY // MAX_BATCH):
-        round_of(operator, MAX_BATCH)
-    return operator, producer, consumer
-
-
-def steady(operator: ContractLedger, orders: int) -> dict[str, float]:
-    """Gas of each order of a batch into a written market."""
-    gas = round_of(operator, orders)
-    if rest := -operator.match_counter() % LANES_PER_WORD:
-        round_of(operator, rest)  # every round begins at the start of a word
-    return {name: used / orders for name, used in gas.items()}
-
-
-def singles() -> dict[str, int]:
-    """Gas of the calls that one meter makes for itself, in a written market."""
-    operator, producer, consumer = written_market()
-    return {
-        "incomingRequest": producer.post_request(producer.account, FIRST_ENERGY).gas_used,
-        "incomingRelease": consumer.post_release(consumer.account, FIRST_ENERGY).gas_used,
-        "match_pending, one match": operator.match_pending(1).gas_used,
-        "consume_match": consumer.consume_match(
-            operator.match_counter() - 1, FIRST_ENERGY
-        ).gas_used,
+    written = {
+        folder / "report.json": report.to_json(),
+        folder / "report.md": markdown(report, read_money(money)),
     }
+    written |= {folder / name: svg for name, svg in plots(report).items()}
+    if folder == REPORT:
+        written[README] = with_main_table(README.read_text(), report)
+    return written
 
 
-def main() -> None:
-    """Measures and prints."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    as_json = parser.parse_args().json
-    console = Console(stderr=True)
-    operator, *_ = written_market()
-    rows = [
-        (lap, orders, gas_of(orders))
-        for lap, gas_of in (("first lap", first_lap), ("steady", partial(steady, operator)))
-        for orders in track(BATCHES, lap, console=console, disable=not console.is_terminal)
+def stale(report: Report) -> list[str]:
+    """Which of the committed files are not what this report writes."""
+    return [
+        f"{path.relative_to(ROOT)} is not current: run python -m benchmarks"
+        for path, text in outputs(report, REPORT, MONEY).items()
+        if not path.is_file() or path.read_text() != text
     ]
-    single = singles()
-    if as_json:
-        batches = [{"lap": lap, "orders": n, "gas_each": gas} for lap, n, gas in rows]
-        print(json.dumps({"batches": batches, "singles": single}, indent=2))
-        return
-    table = Table(title="Gas for each order, in batches, events included", title_justify="left")
-    for heading in ("", "orders", "post requests", "post releases", "match", "confirm", "pair"):
-        table.add_column(heading, justify="left" if not heading else "right")
-    for lap, orders, gas in rows:
-        table.add_row(
-            lap, str(orders), *(f"{used:,.0f}" for used in (*gas.values(), sum(gas.values())))
+
+
+def show(report: Report, console: Console) -> None:
+    """Prints the scenarios, a table for each heading."""
+    for heading, rows in report.rows.items():
+        table = Table(title=heading, title_justify="left", expand=False)
+        table.add_column("scenario", ratio=1)
+        for name in ("lap", "each", "bound", "ratio"):
+            table.add_column(name, justify="left" if name == "lap" else "right", no_wrap=True)
+        for row in rows:
+            table.add_row(
+                row.title,
+                row.lap,
+                number(row.each),
+                "" if row.bound is None else number(row.bound / row.units),
+                "" if row.ratio is None else f"{row.ratio:.3f}",
+            )
+        console.print(table)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measures, and checks or writes."""
+    day = measured_day(arguments.data, arguments.day) if arguments.data else default_day()
+    errors = Console(stderr=True)
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Progress(*columns, console=errors, disable=not errors.is_terminal) as bar:
+        task = bar.add_task("")
+        report = measure(day, lambda what: bar.update(task, description=what))
+    if arguments.check:
+        found = [*faults(report, read_budget()), *stale(report)]
+        for fault in found:
+            errors.print(fault, style="red", highlight=False)
+        return 1 if found else 0
+    show(report, Console())
+    if arguments.budget:
+        BUDGET.write_text(budget_of(report))
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    for path, text in outputs(report, arguments.output.resolve(), arguments.money).items():
+        path.write_text(text)
+    errors.print(f"written to {arguments.output}", highlight=False)
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks", description=__doc__, formatter_class=form
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail on a difference")
+    parser.add_argument("--budget", action="store_true", help="write the budget as well")
+    parser.add_argument("--output", type=Path, default=REPORT, help="folder of the report")
+    parser.add_argument("--money", type=Path, default=MONEY, help="prices of gas, as in money.toml")
+    parser.add_argument(
+        "--data", type=Path, help="measured homes (CSV) for the day; see the README"
+    )
+    parser.add_argument("--day", type=date.fromisoformat, help="which day of them")
+    commands = parser.add_subparsers(title="commands", metavar="")
+    comparing = commands.add_parser("compare", help="two reports, as Markdown")
+    comparing.add_argument("old", type=Path)
+    comparing.add_argument("new", type=Path)
+    comparing.set_defaults(run=run_compare)
+    clocking = commands.add_parser("clock", help="wall-clock of a day on each chain")
+    clocking.set_defaults(run=run_clock)
+    chosen = parser.parse_args(arguments)
+    if chosen.run is run and chosen.data and (chosen.check or chosen.output == REPORT):
+        parser.error(
+            "--data needs an --output of its own: the committed report is of the generated day"
         )
-    Console().print(table)
-    table = Table(title="Gas of single calls, steady", title_justify="left", show_header=False)
-    for name, used in single.items():
-        table.add_row(name, f"{used:,}")
-    Console().print(table)
+    try:
+        return int(chosen.run(chosen))
+    except (EnergyChainError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def run_compare(arguments: argparse.Namespace) -> int:
+    """Prints what changed."""
+    old, new = (Report.from_json(path.read_text()) for path in (arguments.old, arguments.new))
+    print(compare(old, new), end="")
+    return 0
+
+
+def run_clock(_: argparse.Namespace) -> int:
+    """Measures wall-clock and prints ratios."""
+    from benchmarks.wall_clock import clock
+
+    Console().print(clock())
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

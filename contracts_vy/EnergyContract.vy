@@ -47,6 +47,8 @@ MAX_BATCH: public(constant(uint256)) = limits.MAX_BATCH
 RING_MASK: constant(uint256) = limits.WORDS - 1
 MATCH_RING_MASK: constant(uint256) = limits.MATCH_WORDS - 1
 
+METER: constant(uint256) = packed_orders.METER  # of the lowest lane
+
 # state
 #   255    254     224 223     192 191     160 159   128 127    96 95     64 63     32 31      0
 #  +------+-----------+-----------+-----------+---------+---------+---------+---------+---------+
@@ -135,7 +137,7 @@ def incomingRequest(_address: address, _value: int256):
     @param _value Energy, 1..4294967295 Wh.
     """
     energy: uint256 = self._energy(_value)
-    counter: uint256 = self._append(REQUESTS, _address, packed_orders.REQUEST_METER_AT, energy)
+    counter: uint256 = self._append(REQUESTS, _address, energy)
     log IEnergyContract.RequestPosted(meter=_address, counter=counter, energy=energy)
 
 
@@ -147,7 +149,7 @@ def incomingRelease(_address: address, _value: int256):
     @param _value Energy, 1..4294967295 Wh.
     """
     energy: uint256 = self._energy(_value)
-    counter: uint256 = self._append(RELEASES, _address, packed_orders.RELEASE_METER_AT, energy)
+    counter: uint256 = self._append(RELEASES, _address, energy)
     log IEnergyContract.ReleasePosted(meter=_address, counter=counter, energy=energy)
 
 
@@ -158,10 +160,8 @@ def post_requests(words: DynArray[uint256, limits.BATCH_WORDS]):
     @param words Requests in the layout of `packed_orders`. Every word is full but the last, which
            is filled from lane 0 on. One order that is not good refuses the batch.
     """
-    first: uint256 = self._append_batch(
-        REQUESTS, words, packed_orders.REQUEST_METER_AT, packed_orders.CONSUMER
-    )
-    log IEnergyContract.RequestsPosted(first=first, words=words)
+    registry: uint256 = self._operator_registry()
+    self.state = self._append_batch(self._open_state(), registry, REQUESTS, words)
 
 
 @external
@@ -171,10 +171,40 @@ def post_releases(words: DynArray[uint256, limits.BATCH_WORDS]):
     @param words Releases in the layout of `packed_orders`. Every word is full but the last, which
            is filled from lane 0 on. One order that is not good refuses the batch.
     """
-    first: uint256 = self._append_batch(
-        RELEASES, words, packed_orders.RELEASE_METER_AT, packed_orders.PRODUCER
-    )
-    log IEnergyContract.ReleasesPosted(first=first, words=words)
+    registry: uint256 = self._operator_registry()
+    self.state = self._append_batch(self._open_state(), registry, RELEASES, words)
+
+
+@external
+def post_and_match(
+    requests: DynArray[uint256, limits.BATCH_WORDS],
+    releases: DynArray[uint256, limits.BATCH_WORDS],
+    max_matches: uint256,
+) -> uint256:
+    """
+    @notice Posts packed requests and releases and matches, as `post_requests`, `post_releases` and
+            `match_pending` one after the other: the loop finds the words that it reads already
+            loaded, and one state is written instead of three. Metering operator only.
+    @param requests As in `post_requests`; none is fine when there are releases.
+    @param releases As in `post_releases`; none is fine when there are requests.
+    @param max_matches The most matches to write, 0..256; 0 only posts.
+    @return How many matches were written.
+    """
+    registry: uint256 = self._operator_registry()
+    if max_matches > limits.MAX_BATCH:
+        self._refuse("energy: max_matches not 1..256")
+    if len(requests) == 0 and len(releases) == 0:
+        self._refuse("energy: batch is empty")
+    state: uint256 = self._open_state()
+    if len(requests) != 0:
+        state = self._append_batch(state, registry, REQUESTS, requests)
+    if len(releases) != 0:
+        state = self._append_batch(state, registry, RELEASES, releases)
+    before: uint256 = state >> MATCHES_AT & FIELD
+    if max_matches != 0:
+        state = self._match(state, max_matches)
+    self.state = state
+    return unsafe_sub(state >> MATCHES_AT & FIELD, before)  # the counter only grows
 
 
 @pure
@@ -188,11 +218,11 @@ def _energy(amount: int256) -> uint256:
 
 
 @internal
-def _append(side: uint256, meter: address, meter_at: uint256, energy: uint256) -> uint256:
+def _append(side: uint256, meter: address, energy: uint256) -> uint256:
     # Writes one slot of the ring and the state; returns the order's counter.
     if msg.sender != meter:
         self._check_operator(self.registry)
-    order: uint256 = self._registered_number(meter) << meter_at | energy
+    order: uint256 = self._registered_number(meter) << packed_orders.METER_AT | energy
     state: uint256 = self._open_state()
     tail: uint256 = state >> side >> TAIL & FIELD
     self._check_room(state, side, unsafe_add(tail, 1))  # tail < 2**32
@@ -208,18 +238,12 @@ def _append(side: uint256, meter: address, meter_at: uint256, energy: uint256) -
 
 @internal
 def _append_batch(
-    side: uint256,
-    words: DynArray[uint256, limits.BATCH_WORDS],
-    meter_at: uint256,
-    price: uint256,
+    state: uint256, registry: uint256, side: uint256, words: DynArray[uint256, limits.BATCH_WORDS]
 ) -> uint256:
     # Writes the words behind the tail, shifted to where the tail stands in its own word, so that
-    # batches of any size leave no gap. Returns the counter of the first order.
-    registry: uint256 = self.registry
-    self._check_operator(registry)
+    # batches of any size leave no gap. Returns the state after it.
     if len(words) == 0:
         self._refuse("energy: batch is empty")
-    state: uint256 = self._open_state()
     first: uint256 = state >> side >> TAIL & FIELD
     full: uint256 = unsafe_sub(len(words), 1)  # len(words) >= 1
     rest: uint256 = packed_orders._lanes(words[full])
@@ -228,7 +252,7 @@ def _append_batch(
     count: uint256 = unsafe_add(full << 2, rest)  # <= 256
     self._check_room(state, side, unsafe_add(first, count))
     if registry >> RETIRED_AT != 0:
-        self._check_retired(words, meter_at)
+        self._check_retired(words)
 
     ring: uint256 = side << 2
     i: uint256 = first >> 2
@@ -238,17 +262,10 @@ def _append_batch(
     if left != 0:
         carry = self.pending[i & RING_MASK | ring]
 
-    # Four lanes are checked at once. Adding the largest energy to an energy carries into the guard
-    # bit above it unless the energy is zero; so do meters; and a meter above the highest one
-    # borrows the guard. `good` counts the good orders of each lane, at most 64.
-    highest: uint256 = (
-        unsafe_mul(
-            registry >> METERS_AT & limits.MAX_METERS,
-            packed_orders.EACH_LANE << packed_orders.METERS_AT,
-        )
-        | packed_orders.GUARDS
-    )
-    to_meters: uint256 = unsafe_sub(meter_at, packed_orders.METERS_AT)
+    # Four lanes are checked at once. An energy and the largest one add up to a carry unless the
+    # energy is zero; so do meters; and a meter above the highest one borrows the guard above it.
+    # `good` counts the good orders of each lane, at most 64.
+    highest: uint256 = packed_orders._highest_order(registry >> METERS_AT & limits.MAX_METERS)
     good: uint256 = 0
     seen: uint256 = 0
     # At most 64 turns. A turn writes one slot and reads none; `i` stays below 2**30.
@@ -257,32 +274,34 @@ def _append_batch(
         carry = word >> right
         i = unsafe_add(i, 1)
         seen |= word
-        meters: uint256 = word >> to_meters & packed_orders.METERS
         good = unsafe_add(
             good,
-            unsafe_add(word & packed_orders.ENERGIES, packed_orders.ENERGIES)
-            & unsafe_add(meters, packed_orders.METERS)
-            & unsafe_sub(highest, meters)
+            unsafe_add(word & packed_orders.ENERGIES, packed_orders.ENERGIES) << limits.METER_BITS
+            & unsafe_add(word, packed_orders.METERS)
+            & unsafe_sub(highest, word)
             & packed_orders.GUARDS,
         )
     if carry != 0:
         self.pending[i & RING_MASK | ring] = carry
-    if good != unsafe_add(unsafe_mul(packed_orders.GUARDS, full), packed_orders._first_lanes(rest)):
-        self._refuse("energy: order lacks meter or Wh")
-    if seen & unsafe_mul(price, packed_orders.EACH_LANE) != 0:
+    if seen & packed_orders.PRICES != 0:
         self._refuse("energy: limit price is not zero")
+    if good != unsafe_add(unsafe_mul(packed_orders.GUARDS, full), packed_orders._first_guards(rest)):
+        self._refuse("energy: order lacks meter or Wh")
 
-    self.state = unsafe_add(state, count << TAIL << side)  # there is room: no carry into the next field
-    return first
+    if side == REQUESTS:
+        log IEnergyContract.RequestsPosted(first=first, words=words)
+    else:
+        log IEnergyContract.ReleasesPosted(first=first, words=words)
+    return unsafe_add(state, count << TAIL << side)  # there is room: no carry into the next field
 
 
 @view
 @internal
-def _check_retired(words: DynArray[uint256, limits.BATCH_WORDS], meter_at: uint256):
+def _check_retired(words: DynArray[uint256, limits.BATCH_WORDS]):
     # At most 256 turns, one slot read for each 256 neighbouring meter numbers.
     for word: uint256 in words:
         for lane: uint256 in range(4):
-            number: uint256 = word >> unsafe_add(lane << 6, meter_at) & limits.MAX_METERS
+            number: uint256 = word >> (lane << 6) >> packed_orders.METER_AT & limits.MAX_METERS
             if self.retired[number >> 8] >> (number & 255) & 1 != 0:
                 self._refuse("energy: meter is retired")
 
@@ -361,52 +380,50 @@ def doMatching(_value: int256):
     """
     @notice Matches from the heads of both queues until `_value` Wh are matched, which may leave
             both head orders partly filled. Aggregator only.
-    @dev For the length of this call the queue of requests ends after `_value` Wh: the loop stays
-         free of a limit that only this call needs.
-    @param _value Energy, 1..4294967295 Wh. Refused unless all of it can be matched at once.
+    @dev Meant for a match a call: it logs each by itself. `match_pending` is for many.
+    @param _value Energy, 1..4294967295 Wh. Refused unless all of it can be matched in 256 matches.
     """
     if msg.sender != self.aggregator:
         self._refuse("energy: sender is not aggregator")
-    energy: uint256 = self._energy(_value)
-    before: uint256 = self._open_state()
-
-    # At most 256 turns, one slot read for each four requests.
-    tail: uint256 = before >> (REQUESTS + TAIL) & FIELD
-    end: uint256 = before >> REQUESTS & FIELD
-    wanted: uint256 = unsafe_add(energy, before >> REQUEST_FILLED_AT & FIELD)  # < 2**33
-    offered: uint256 = 0
-    order: uint256 = 0
+    wanted: uint256 = self._energy(_value)
+    state: uint256 = self._open_state()
+    # At most 256 turns, each of one match. No subtraction is of more than the smallest of three.
     for i: uint256 in range(limits.MAX_BATCH):
-        if end == tail or offered >= wanted:
+        request_head: uint256 = state >> REQUESTS & FIELD
+        release_head: uint256 = state >> RELEASES & FIELD
+        if request_head == state >> (REQUESTS + TAIL) & FIELD or release_head == state >> (RELEASES + TAIL) & FIELD:
+            self._refuse("energy: cannot match that much")
+        request: uint256 = self.pending[request_head >> 2 & RING_MASK] >> ((request_head & 3) << 6)
+        release: uint256 = self.pending[release_head >> 2 & RING_MASK | limits.WORDS] >> ((release_head & 3) << 6)
+        offered: uint256 = unsafe_sub(request & limits.MAX_ENERGY, state >> REQUEST_FILLED_AT & FIELD)
+        needed: uint256 = unsafe_sub(release & limits.MAX_ENERGY, state >> RELEASE_FILLED_AT & FIELD)
+        energy: uint256 = min(wanted, min(offered, needed))
+        index: uint256 = state >> MATCHES_AT & FIELD
+        if index == limits.MAX_COUNTER:
+            self._refuse("energy: counter is used up")
+
+        fill: uint256 = (request & METER) << limits.METER_BITS | release & METER | energy
+        if index & 3 == 0:
+            self.matches[index >> 2 & MATCH_RING_MASK] = fill << 192
+        else:
+            self.matches[index >> 2 & MATCH_RING_MASK] |= fill << unsafe_sub(192, (index & 3) << 6)  # <= 192
+        log IEnergyContract.PairMatched(fill=index << 64 | fill)
+
+        # No carry: the index is below the last counter, a head below its tail, a fill below its order.
+        state = unsafe_add(state, 1 << MATCHES_AT)
+        if energy == offered:
+            state = unsafe_add(state & ~(FIELD << REQUEST_FILLED_AT), 1 << REQUESTS)
+        else:
+            state = unsafe_add(state, energy << REQUEST_FILLED_AT)
+        if energy == needed:
+            state = unsafe_add(state & ~(FIELD << RELEASE_FILLED_AT), 1 << RELEASES)
+        else:
+            state = unsafe_add(state, energy << RELEASE_FILLED_AT)
+        wanted = unsafe_sub(wanted, energy)
+        if wanted == 0:
             break
-        order = self._order_at(REQUESTS, end) & limits.MAX_ENERGY
-        offered = unsafe_add(offered, order)  # < 2**40
-        end = unsafe_add(end, 1)  # end < tail
-    if offered < wanted:
+    if wanted != 0:
         self._refuse("energy: cannot match that much")
-    rest: uint256 = unsafe_sub(offered, wanted)  # what the last order offers beyond the limit; < order
-    filled: uint256 = unsafe_sub(order, rest)
-
-    last: uint256 = unsafe_sub(end, 1)  # at least one order was read
-    word: uint256 = last >> 2 & RING_MASK
-    at: uint256 = (last & 3) << 6
-    original: uint256 = self.pending[word]
-    # Without the rest, and without the orders behind.
-    self.pending[word] = (
-        unsafe_sub(original, rest << at) & (max_value(uint256) >> unsafe_sub(192, at))  # at <= 192
-    )
-    log IEnergyContract.MatchingLimited(energy=energy)
-    state: uint256 = self._match(
-        before & ~(FIELD << (REQUESTS + TAIL)) | end << (REQUESTS + TAIL), limits.MAX_BATCH
-    )
-    if state >> REQUESTS & FIELD != end:
-        self._refuse("energy: cannot match that much")
-    self.pending[word] = original
-
-    state = state & ~(FIELD << (REQUESTS + TAIL)) | tail << (REQUESTS + TAIL)
-    if rest != 0:
-        # Back to the last one, which is filled in part.
-        state = unsafe_sub(state, 1 << REQUESTS) | filled << REQUEST_FILLED_AT
     self.state = state
 
 
@@ -447,20 +464,19 @@ def _match(state: uint256, max_matches: uint256) -> uint256:
             words.append(filling)
             match_word = unsafe_add(match_word, 1)
             filling = 0
-        filling = filling << 64 | requests & packed_orders.PRODUCER | releases & packed_orders.CONSUMER
         if offered == needed:
-            filling |= offered
+            filling = filling << 64 | (requests & METER) << limits.METER_BITS | releases & METER | offered
             requests = requests >> 64
             releases = releases >> 64
             offered = requests & limits.MAX_ENERGY
             needed = releases & limits.MAX_ENERGY
         elif offered < needed:
-            filling |= offered
+            filling = filling << 64 | (requests & METER) << limits.METER_BITS | releases & METER | offered
             needed = unsafe_sub(needed, offered)
             requests = requests >> 64
             offered = requests & limits.MAX_ENERGY
         else:
-            filling |= needed
+            filling = filling << 64 | (requests & METER) << limits.METER_BITS | releases & METER | needed
             offered = unsafe_sub(offered, needed)
             releases = releases >> 64
             needed = releases & limits.MAX_ENERGY
@@ -544,29 +560,54 @@ def confirm_deliveries(first: uint256, words: DynArray[uint256, limits.BATCH_WOR
     if first & 3 != 0:
         self._refuse("energy: match not at word start")
     self._check_kept(first, unsafe_sub(len(words) << 2, 3))  # len(words) >= 1
-    # Four energies are subtracted at once: one that is too large borrows the guard bit above it.
-    good: uint256 = packed_orders.GUARDS
+    # Four energies are subtracted at once: one that is too large changes the consumer above it.
     seen: uint256 = 0
+    changed: uint256 = 0
     i: uint256 = first >> 2
     # At most 64 turns, one slot read and written in each.
     for word: uint256 in words:
         matched: uint256 = self.matches[i & MATCH_RING_MASK]
-        good &= unsafe_sub(matched & packed_orders.ENERGIES | packed_orders.GUARDS, word)
-        seen |= word
-        self.matches[i & MATCH_RING_MASK] = unsafe_sub(matched, word)
+        left: uint256 = unsafe_sub(matched, word)
+        self.matches[i & MATCH_RING_MASK] = left
         i = unsafe_add(i, 1)
+        seen |= word
+        changed |= matched ^ left
     if seen & ~packed_orders.ENERGIES != 0:
         self._refuse("energy: delivery is not energy")
-    if good != packed_orders.GUARDS:
+    if changed & ~packed_orders.ENERGIES != 0:
         self._refuse("energy: value above what is left")
     log IEnergyContract.DeliveriesConfirmed(first=first, words=words)
+
+
+@external
+def confirm_matches(first: uint256, count: uint256):
+    """
+    @notice Confirms that all energy of many matches was drawn: what is left of them becomes zero.
+            Metering operator only, never paused.
+    @param first The first match.
+    @param count How many from there on, 1..256.
+    """
+    self._check_operator(self.registry)
+    if unsafe_sub(count, 1) >= limits.MAX_BATCH:
+        self._refuse("energy: count not 1..256")
+    self._check_kept(first, count)
+    last: uint256 = unsafe_add(first, unsafe_sub(count, 1))  # kept: below 2**32
+    i: uint256 = first >> 2
+    drawn: uint256 = packed_orders.ENERGIES >> ((first & 3) << 6)
+    # At most 64 turns, one slot read and written in each.
+    for _: uint256 in range(unsafe_sub(last >> 2, i), bound=limits.BATCH_WORDS):
+        self.matches[i & MATCH_RING_MASK] &= ~drawn
+        i = unsafe_add(i, 1)
+        drawn = packed_orders.ENERGIES
+    self.matches[i & MATCH_RING_MASK] &= ~(drawn & packed_orders.ENERGIES << packed_orders._match_shift(last))
+    log IEnergyContract.MatchesConfirmed(first=first, count=count)
 
 
 @internal
 def _consume(index: uint256, energy: uint256):
     word: uint256 = self.matches[index >> 2 & MATCH_RING_MASK]
     at: uint256 = packed_orders._match_shift(index)
-    if msg.sender != self.addresses[word >> at >> packed_orders.RELEASE_METER_AT & limits.MAX_METERS]:
+    if msg.sender != self.addresses[word >> at >> packed_orders.METER_AT & limits.MAX_METERS]:
         self._check_operator(self.registry)
     if energy > word >> at & limits.MAX_ENERGY:
         self._refuse("energy: value above what is left")
@@ -616,7 +657,7 @@ def _latest_match(consumer: uint256, before: uint256, since: uint256) -> uint256
             word = self.matches[index >> 2 & MATCH_RING_MASK] >> packed_orders._match_shift(index)
         else:
             word = word >> 64
-        if word >> packed_orders.RELEASE_METER_AT & limits.MAX_METERS == consumer:
+        if word >> packed_orders.METER_AT & limits.MAX_METERS == consumer:
             return unsafe_add(index, 1)
     return 0
 
@@ -809,6 +850,14 @@ def _check_owner():
 
 @view
 @internal
+def _operator_registry() -> uint256:
+    registry: uint256 = self.registry
+    self._check_operator(registry)
+    return registry
+
+
+@view
+@internal
 def _check_operator(registry: uint256):
     if msg.sender != self._operator_in(registry):
         self._refuse("energy: sender is not operator")
@@ -878,7 +927,7 @@ def request(_address: address) -> uint256:
     @param _address The meter.
     @return Wh over all its requests outstanding.
     """
-    return self._energy_outstanding(REQUESTS, packed_orders.REQUEST_METER_AT, REQUEST_FILLED_AT, _address)
+    return self._energy_outstanding(REQUESTS, REQUEST_FILLED_AT, _address)
 
 
 @view
@@ -889,7 +938,7 @@ def release(_address: address) -> uint256:
     @param _address The meter.
     @return Wh over all its releases outstanding.
     """
-    return self._energy_outstanding(RELEASES, packed_orders.RELEASE_METER_AT, RELEASE_FILLED_AT, _address)
+    return self._energy_outstanding(RELEASES, RELEASE_FILLED_AT, _address)
 
 
 @view
@@ -900,7 +949,7 @@ def pending_requests(index: uint256) -> IEnergyContract.PendingOrder:
     @param index The slot: counter % 1024.
     @return Meter and Wh as posted; zeros when the slot was never written.
     """
-    return self._slot(REQUESTS, packed_orders.REQUEST_METER_AT, index)
+    return self._slot(REQUESTS, index)
 
 
 @view
@@ -911,7 +960,7 @@ def pending_release(index: uint256) -> IEnergyContract.PendingOrder:
     @param index The slot: counter % 1024.
     @return Meter and Wh as posted; zeros when the slot was never written.
     """
-    return self._slot(RELEASES, packed_orders.RELEASE_METER_AT, index)
+    return self._slot(RELEASES, index)
 
 
 @view
@@ -962,7 +1011,7 @@ def _head_energy(side: uint256, filled_at: uint256) -> int256:
 
 @view
 @internal
-def _energy_outstanding(side: uint256, meter_at: uint256, filled_at: uint256, meter: address) -> uint256:
+def _energy_outstanding(side: uint256, filled_at: uint256, meter: address) -> uint256:
     state: uint256 = self._current_state()
     number: uint256 = self._number(meter)
     counter: uint256 = state >> side & FIELD
@@ -970,7 +1019,7 @@ def _energy_outstanding(side: uint256, meter_at: uint256, filled_at: uint256, me
     total: uint256 = 0
     for i: uint256 in range(self._outstanding(state, side), bound=limits.CAPACITY):
         order: uint256 = self._order_at(side, counter + i)
-        if order >> meter_at & limits.MAX_METERS == number:
+        if order >> packed_orders.METER_AT & limits.MAX_METERS == number:
             total += (order & limits.MAX_ENERGY) - filled
         filled = 0
     return total
@@ -978,12 +1027,12 @@ def _energy_outstanding(side: uint256, meter_at: uint256, filled_at: uint256, me
 
 @view
 @internal
-def _slot(side: uint256, meter_at: uint256, index: uint256) -> IEnergyContract.PendingOrder:
+def _slot(side: uint256, index: uint256) -> IEnergyContract.PendingOrder:
     if index >= limits.CAPACITY:
         return empty(IEnergyContract.PendingOrder)
     order: uint256 = self._order_at(side, index)
     return IEnergyContract.PendingOrder(
-        meter=self.addresses[order >> meter_at & limits.MAX_METERS],
+        meter=self.addresses[order >> packed_orders.METER_AT & limits.MAX_METERS],
         energy=order & limits.MAX_ENERGY,
     )
 
@@ -1086,8 +1135,8 @@ def _match_of(index: uint256) -> IEnergyContract.Match:
     lane: uint256 = self.matches[index >> 2 & MATCH_RING_MASK] >> packed_orders._match_shift(index)
     return IEnergyContract.Match(
         index=index,
-        producer=self.addresses[lane >> packed_orders.REQUEST_METER_AT & limits.MAX_METERS],
-        consumer=self.addresses[lane >> packed_orders.RELEASE_METER_AT & limits.MAX_METERS],
+        producer=self.addresses[lane >> packed_orders.PRODUCER_AT & limits.MAX_METERS],
+        consumer=self.addresses[lane >> packed_orders.METER_AT & limits.MAX_METERS],
         energy=lane & limits.MAX_ENERGY,
     )
 

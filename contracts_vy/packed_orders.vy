@@ -8,15 +8,12 @@
 @custom:lanes
            63           48 47           32 31                            0
           +---------------+---------------+-------------------------------+
-  request |     meter     |  limit price  |          energy, Wh           |
-          +---------------+---------------+-------------------------------+
-  release |  limit price  |     meter     |          energy, Wh           |
+  order   |  limit price  |     meter     |          energy, Wh           |
           +---------------+---------------+-------------------------------+
   match   |   producer    |   consumer    |          energy, Wh           |
           +---------------+---------------+-------------------------------+
-  A request keeps its meter where a match keeps the producer, a release where a
-  match keeps the consumer: a match is an OR of the two and of the energy. The
-  limit price is reserved and zero.
+  A release keeps its meter where a match keeps the consumer, and a request its
+  meter one shift below the producer. The limit price is reserved and zero.
 @custom:words
            255         192 191         128 127          64 63            0
           +---------------+---------------+---------------+---------------+
@@ -33,19 +30,18 @@ import limits
 
 
 EACH_LANE: constant(uint256) = 1 | 1 << 64 | 1 << 128 | 1 << 192
-REQUEST_METER_AT: constant(uint256) = 48
-RELEASE_METER_AT: constant(uint256) = 32
-PRODUCER: constant(uint256) = limits.MAX_METERS << REQUEST_METER_AT
-CONSUMER: constant(uint256) = limits.MAX_METERS << RELEASE_METER_AT
+METER_AT: constant(uint256) = limits.ENERGY_BITS
+PRODUCER_AT: constant(uint256) = METER_AT + limits.METER_BITS
+METER: constant(uint256) = limits.MAX_METERS << METER_AT
 
 # The first producer, never zero, has reached the top of the word: four matches are in.
 FULL_MATCH_WORD: constant(uint256) = 1 << 240
 
-# For checks of four lanes at once: a field of every lane, and the bit above the field.
+# For checks of four lanes at once: a field of every lane, and the bit above every meter.
 ENERGIES: constant(uint256) = limits.MAX_ENERGY * EACH_LANE
-METERS_AT: constant(uint256) = 16
-METERS: constant(uint256) = (limits.MAX_METERS << METERS_AT) * EACH_LANE
-GUARDS: constant(uint256) = (1 << limits.ENERGY_BITS) * EACH_LANE
+METERS: constant(uint256) = METER * EACH_LANE
+PRICES: constant(uint256) = METERS << limits.METER_BITS
+GUARDS: constant(uint256) = (1 << PRODUCER_AT) * EACH_LANE
 
 
 @pure
@@ -65,11 +61,20 @@ def _lanes(word: uint256) -> uint256:
 
 @pure
 @internal
-def _first_lanes(count: uint256) -> uint256:
+def _first_guards(count: uint256) -> uint256:
     """
     @dev The guards of the lowest `count` lanes, 1 to 4.
     """
     return GUARDS >> (unsafe_sub(4, count) << 6)  # count <= 4
+
+
+@pure
+@internal
+def _highest_order(meter: uint256) -> uint256:
+    """
+    @dev In every lane the largest order of the highest meter, and the guard above it.
+    """
+    return unsafe_mul(meter, EACH_LANE << METER_AT) | ENERGIES | GUARDS  # meter < 2**16
 
 
 @pure

@@ -83,7 +83,7 @@ def run_demo(
         ChainClock(connection, period_length, readings.period),
         progress,
         packed,
-        ledger.as_account(aggregator.address),
+        None if packed else ledger.as_account(aggregator.address),
     )
     return DemoResult(
         network.name,

@@ -77,6 +77,13 @@ class InvalidMaxMatches(MarketRefusal):
     remedy = "give 1 to 256"
 
 
+class InvalidMatchCount(MarketRefusal):
+    """The number of matches to confirm in one call is out of range."""
+
+    reason = "energy: count not 1..256"
+    remedy = "give 1 to 256"
+
+
 class ZeroAddress(MarketRefusal):
     """A meter or a role would be the zero address."""
 

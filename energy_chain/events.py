@@ -56,18 +56,19 @@ class PeriodOpened:
 
 
 @dataclass(frozen=True, slots=True)
-class MatchingLimited:
-    """The matches that follow were limited to `energy` Wh."""
-
-    energy: int
-
-
-@dataclass(frozen=True, slots=True)
 class Matched:
     """Matches from match `first` on."""
 
     first: int
     fills: tuple[Fill, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PairMatched:
+    """One match of a call that limits the energy: it may leave both orders partly filled."""
+
+    index: int
+    fill: Fill
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,14 @@ class DeliveriesConfirmed:
 
     first: int
     energies: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MatchesConfirmed:
+    """What was left of `count` matches from match `first` on was consumed."""
+
+    first: int
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +163,11 @@ Event: TypeAlias = (
     | RequestsPosted
     | ReleasesPosted
     | PeriodOpened
-    | MatchingLimited
     | Matched
+    | PairMatched
     | DeliveryConfirmed
     | DeliveriesConfirmed
+    | MatchesConfirmed
     | MeterRegistered
     | MeterRetired
     | OwnershipTransferStarted
@@ -190,4 +200,13 @@ class Receipt:
     @property
     def fills(self) -> tuple[Fill, ...]:
         """The matches that the call wrote."""
-        return tuple(f for event in self.events if isinstance(event, Matched) for f in event.fills)
+        return tuple(fill for event in self.events for fill in _fills(event))
+
+
+def _fills(event: Event) -> tuple[Fill, ...]:
+    match event:
+        case Matched(fills=fills):
+            return fills
+        case PairMatched(fill=fill):
+            return (fill,)
+    return ()

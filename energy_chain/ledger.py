@@ -49,6 +49,15 @@ class Ledger(Protocol):
     def match_energy(self, energy: int) -> Receipt:
         """Matches `energy` Wh, no more and no less. Sender: the aggregator."""
 
+    def post_and_match(
+        self, requests: Sequence[Request], releases: Sequence[Release], max_matches: int
+    ) -> Receipt:
+        """Posts up to 256 requests and 256 releases, then matches up to `max_matches` (0..256).
+
+        As `post_requests`, `post_releases` and `match_pending` would, all or nothing; a side may be
+        empty, and 0 only posts. Sender: the metering operator.
+        """
+
     def max_matches(self) -> int:
         """The most matches that one call can write here: 256, or what fits a block."""
 
@@ -64,6 +73,12 @@ class Ledger(Protocol):
         """Confirms Wh drawn from up to 256 matches from `first`, a multiple of four, on.
 
         0 leaves a match alone. Sender: the metering operator.
+        """
+
+    def confirm_matches(self, first: int, count: int) -> Receipt:
+        """Confirms all that is left of `count` (1..256) matches from match `first` on as drawn.
+
+        Sender: the metering operator.
         """
 
     # meters and roles

@@ -16,11 +16,13 @@ from energy_chain.errors import (
     CannotMatch,
     ConfirmationMisaligned,
     CounterUsedUp,
+    InvalidMatchCount,
     InvalidMaxMatches,
     InvalidPeriodLength,
     MalformedOrder,
     MarketNotPaused,
     MarketPaused,
+    MarketRefusal,
     MatchNotKept,
     MeterAlreadyRegistered,
     MeterIsRetired,
@@ -42,12 +44,13 @@ from energy_chain.events import (
     DeliveryConfirmed,
     Event,
     Matched,
-    MatchingLimited,
+    MatchesConfirmed,
     MeteringOperatorChanged,
     MeterRegistered,
     MeterRetired,
     OwnershipTransferred,
     OwnershipTransferStarted,
+    PairMatched,
     Paused,
     PeriodOpened,
     Receipt,
@@ -78,7 +81,7 @@ from energy_chain.market import (
     check_energy,
     check_energy_type,
 )
-from energy_chain.packing import pack_energies, pack_releases, pack_requests
+from energy_chain.packing import pack_energies, pack_orders
 
 Slot = tuple[int, int]
 """Meter number and Wh."""
@@ -219,23 +222,19 @@ class MemoryLedger:
 
     def post_requests(self, requests: Sequence[Request]) -> Receipt:
         """As `Ledger.post_requests`."""
-        pack_requests(requests)
-        state, opened = self._may_post_batch(len(requests), "post_requests")
-        queue = self._appended(state.requests, len(requests), RequestRingFull)
-        slots = self._checked([(r.meter, r.energy) for r in requests])
-        self._write(self._book.requests, state.requests.tail, slots)
-        self._book.state = replace(state, requests=queue)
-        return self._receipt(*opened, RequestsPosted(state.requests.tail, tuple(requests)))
+        pack_orders(requests)
+        self._check_operator("post_requests")
+        state, opened = self._open_state()
+        self._book.state, posted = self._append_requests(state, requests)
+        return self._receipt(*opened, posted)
 
     def post_releases(self, releases: Sequence[Release]) -> Receipt:
         """As `Ledger.post_releases`."""
-        pack_releases(releases)
-        state, opened = self._may_post_batch(len(releases), "post_releases")
-        queue = self._appended(state.releases, len(releases), ReleaseRingFull)
-        slots = self._checked([(r.meter, r.energy) for r in releases])
-        self._write(self._book.releases, state.releases.tail, slots)
-        self._book.state = replace(state, releases=queue)
-        return self._receipt(*opened, ReleasesPosted(state.releases.tail, tuple(releases)))
+        pack_orders(releases)
+        self._check_operator("post_releases")
+        state, opened = self._open_state()
+        self._book.state, posted = self._append_releases(state, releases)
+        return self._receipt(*opened, posted)
 
     def _may_post(
         self, meter: Address, energy: int, call: str
@@ -246,11 +245,25 @@ class MemoryLedger:
         number = self._registered_number(meter, call)
         return *self._open_state(), number
 
-    def _may_post_batch(self, count: int, call: str) -> tuple[_State, tuple[Event, ...]]:
-        self._check_operator(call)
-        if count == 0:
-            raise BatchEmpty(call)
-        return self._open_state()
+    def _append_requests(
+        self, state: _State, requests: Sequence[Request]
+    ) -> tuple[_State, RequestsPosted]:
+        """Writes a batch behind the tail; the state that comes of it, and the event."""
+        queue = self._appended(state.requests, len(requests), RequestRingFull)
+        slots = self._checked([(r.meter, r.energy) for r in requests])
+        self._write(self._book.requests, state.requests.tail, slots)
+        posted = RequestsPosted(state.requests.tail, tuple(requests))
+        return replace(state, requests=queue), posted
+
+    def _append_releases(
+        self, state: _State, releases: Sequence[Release]
+    ) -> tuple[_State, ReleasesPosted]:
+        """Writes a batch behind the tail; the state that comes of it, and the event."""
+        queue = self._appended(state.releases, len(releases), ReleaseRingFull)
+        slots = self._checked([(r.meter, r.energy) for r in releases])
+        self._write(self._book.releases, state.releases.tail, slots)
+        posted = ReleasesPosted(state.releases.tail, tuple(releases))
+        return replace(state, releases=queue), posted
 
     def _open_state(self) -> tuple[_State, tuple[Event, ...]]:
         """The state that a call starts from, and the event if it is the first of a period."""
@@ -278,6 +291,8 @@ class MemoryLedger:
     def _appended(
         queue: _Queue, count: int, full: type[RequestRingFull | ReleaseRingFull]
     ) -> _Queue:
+        if count == 0:
+            raise BatchEmpty
         tail = queue.tail + count
         if tail - queue.head // LANES_PER_WORD * LANES_PER_WORD > CAPACITY:
             raise full(f"{count} more")
@@ -313,6 +328,36 @@ class MemoryLedger:
         state, fills = self._match(state, max_matches, None)
         return self._receipt(*opened, *self._write_matches(state, fills))
 
+    def post_and_match(
+        self, requests: Sequence[Request], releases: Sequence[Release], max_matches: int
+    ) -> Receipt:
+        """As `Ledger.post_and_match`."""
+        call = f"post_and_match({len(requests)} requests, {len(releases)} releases, {max_matches})"
+        pack_orders(requests)
+        pack_orders(releases)
+        check_count(max_matches, "max_matches")
+        self._check_operator(call)
+        if max_matches > MAX_BATCH:
+            raise InvalidMaxMatches(call)
+        if not requests and not releases:
+            raise BatchEmpty(call)
+        state, opened = self._open_state()
+        posted: list[Event] = []
+        rings = self._book.requests, self._book.releases
+        self._book.requests, self._book.releases = map(list, rings)
+        try:
+            if requests:
+                state, requests_posted = self._append_requests(state, requests)
+                posted.append(requests_posted)
+            if releases:
+                state, releases_posted = self._append_releases(state, releases)
+                posted.append(releases_posted)
+            state, fills = self._match(state, max_matches, None)
+        except MarketRefusal:
+            self._book.requests, self._book.releases = rings
+            raise
+        return self._receipt(*opened, *posted, *self._write_matches(state, fills))
+
     def match_energy(self, energy: int) -> Receipt:
         """As `Ledger.match_energy`."""
         call = f"match_energy({energy!r})"
@@ -324,7 +369,9 @@ class MemoryLedger:
         state, fills = self._match(state, MAX_BATCH, energy)
         if sum(fill.energy for fill in fills) != energy:
             raise CannotMatch(call)
-        return self._receipt(*opened, MatchingLimited(energy), *self._write_matches(state, fills))
+        (matched,) = self._write_matches(state, fills)
+        pairs = (PairMatched(index, fill) for index, fill in enumerate(fills, matched.first))
+        return self._receipt(*opened, *pairs)
 
     def max_matches(self) -> int:
         """The most matches that one call can write here: 256."""
@@ -407,6 +454,19 @@ class MemoryLedger:
                 self._take(index, energy)
         padding = (0,) * (words * LANES_PER_WORD - len(energies))
         return self._receipt(DeliveriesConfirmed(first, (*energies, *padding)))
+
+    def confirm_matches(self, first: int, count: int) -> Receipt:
+        """As `Ledger.confirm_matches`."""
+        call = f"confirm_matches({first!r}, {count!r})"
+        check_count(first, "first match")
+        check_count(count, "count")
+        self._check_operator(call)
+        if not 1 <= count <= MAX_BATCH:
+            raise InvalidMatchCount(call)
+        self._check_kept(first, count, call)
+        for index in range(first, first + count):
+            self._take(index, self._book.matches[index % MATCH_CAPACITY].energy)
+        return self._receipt(MatchesConfirmed(first, count))
 
     def _check_kept(self, first: int, count: int, call: str) -> None:
         counter = self.match_counter()

@@ -15,7 +15,7 @@ from energy_chain.consumer_node import ConsumerNode
 from energy_chain.errors import InvalidInput
 from energy_chain.events import DeliveryConfirmed, Receipt
 from energy_chain.ledger import Ledger
-from energy_chain.market import LANES_PER_WORD, MAX_BATCH, Address, Release, Request
+from energy_chain.market import LANES_PER_WORD, MAX_BATCH, Address, Fill, Release, Request
 from energy_chain.meters import Readings, net_positions
 from energy_chain.producer_node import ProducerNode
 from energy_chain.schedule import PeriodEnergy
@@ -43,6 +43,7 @@ class Trade:
         offered, needed: energy of the requests and of the releases.
         matched, consumed: energy of the matches, and what of it was drawn and confirmed.
         setup_gas, posting_gas, matching_gas, consuming_gas: what the calls used.
+        posting_and_matching_gas: what the calls used that did both; in neither of the two.
     """
 
     homes: int = 0
@@ -57,6 +58,7 @@ class Trade:
     setup_gas: int = 0
     posting_gas: int = 0
     matching_gas: int = 0
+    posting_and_matching_gas: int = 0
     consuming_gas: int = 0
 
     @property
@@ -77,7 +79,12 @@ class Trade:
     @property
     def trading_gas(self) -> int:
         """Gas of posting, matching and consuming."""
-        return self.posting_gas + self.matching_gas + self.consuming_gas
+        return (
+            self.posting_gas
+            + self.matching_gas
+            + self.posting_and_matching_gas
+            + self.consuming_gas
+        )
 
     @property
     def gas_per_matched_kwh(self) -> float | None:
@@ -137,7 +144,8 @@ def replay(
         progress: called after each period with what was traded so far.
         packed: whether the metering operator posts and confirms for all homes in packed batches;
             otherwise each home's meter posts and draws for itself.
-        aggregator: the ledger of whoever matches; the metering operator when None.
+        aggregator: the ledger of whoever matches; the metering operator when None, which matches
+            packed batches in the calls that post them.
 
     Raises:
         InvalidInput: a period of the market ended before all was posted and matched.
@@ -145,7 +153,11 @@ def replay(
     """
     homes = [accounts[meter] for meter in readings.meters]
     trade = Trade(homes=len(homes), setup_gas=register(operator, homes))
-    trader = (_Batches if packed else _SingleMeters)(operator, homes, trade)
+    trader: _Batches | _SingleMeters
+    if packed:
+        trader = _Batches(operator, homes, trade, matching=aggregator is None)
+    else:
+        trader = _SingleMeters(operator, homes, trade)
     matching = AggregatorNode(aggregator or operator)
     for positions in net_positions(readings):
         period = clock.advance_to(positions.start)
@@ -157,10 +169,11 @@ def replay(
             trade.needed += max(-energy, 0)
         first_match = operator.match_counter()
         _check_period(operator, period, positions.start, len(homes))
-        trader.post(energies)
+        fills = trader.post(energies)
         done = matching.check_incoming_energy()
         _check_period(operator, period, positions.start, len(homes))
-        matches, energy = done.matches, done.energy
+        matches = len(fills) + done.matches
+        energy = sum(fill.energy for fill in fills) + done.energy
         if (written := operator.match_counter() - first_match) > matches:
             # Another aggregator was faster: what both of them matched is still there to be read.
             found = (operator.match_at(first_match + index) for index in range(written))
@@ -191,7 +204,8 @@ class _SingleMeters:
         self._consumers = {home: ConsumerNode(operator.as_account(home)) for home in homes}
         self._trade = trade
 
-    def post(self, energies: Mapping[Address, int]) -> None:
+    def post(self, energies: Mapping[Address, int]) -> Sequence[Fill]:
+        """Posts what the homes have and need; returns the matches that this wrote."""
         for home, energy in energies.items():
             if energy > 0:
                 receipt = self._producers[home].put_energy_request(home, energy)
@@ -199,6 +213,7 @@ class _SingleMeters:
             elif energy < 0:
                 receipt = self._consumers[home].put_energy_release(home, -energy)
                 self._trade.posting_gas += receipt.gas_used
+        return ()
 
     def draw(self, consumers: Iterable[Address], _: int) -> None:
         for home in consumers:
@@ -212,10 +227,16 @@ class _SingleMeters:
 
 
 class _Batches:
-    """The metering operator posts and confirms for all homes, in packed batches."""
+    """The metering operator posts and confirms for all homes, in packed batches.
 
-    def __init__(self, operator: Ledger, homes: Sequence[Address], trade: Trade) -> None:
+    When it is the one that matches, it does so in the calls that post.
+    """
+
+    def __init__(
+        self, operator: Ledger, homes: Sequence[Address], trade: Trade, matching: bool
+    ) -> None:
         self._operator = operator
+        self._matching = matching
         self._numbers = {}
         for home in homes:
             meter = operator.meter(home)
@@ -223,12 +244,19 @@ class _Batches:
             self._numbers[home] = meter.number
         self._trade = trade
 
-    def post(self, energies: Mapping[Address, int]) -> None:
+    def post(self, energies: Mapping[Address, int]) -> Sequence[Fill]:
+        """Posts what the homes have and need; returns the matches that this wrote."""
         numbered = [(self._numbers[home], energy) for home, energy in energies.items()]
         requests = [Request(number, energy) for number, energy in numbered if energy > 0]
         releases = [Release(number, -energy) for number, energy in numbered if energy < 0]
-        for receipt in post_batches(self._operator, requests, releases):
-            self._trade.posting_gas += receipt.gas_used
+        fills: list[Fill] = []
+        for receipt in post_batches(self._operator, requests, releases, self._matching):
+            if self._matching:
+                self._trade.posting_and_matching_gas += receipt.gas_used
+            else:
+                self._trade.posting_gas += receipt.gas_used
+            fills += receipt.fills
+        return fills
 
     def draw(self, consumers: Iterable[Address], first_match: int) -> None:
         left = {
@@ -237,27 +265,42 @@ class _Batches:
             for match in self._operator.matches_of(home, first_match)
             if match.energy
         }
-        # Confirmations begin at a word of matches; 0 leaves a match alone.
-        begin = min(left, default=0) // LANES_PER_WORD * LANES_PER_WORD
-        for first in range(begin, max(left, default=-1) + 1, MAX_BATCH):
-            energies = [left.get(index, 0) for index in range(first, first + MAX_BATCH)]
-            while energies and not energies[-1]:
-                energies.pop()
-            if energies:
-                receipt = self._operator.confirm_deliveries(first, energies)
-                self._trade.consuming_gas += receipt.gas_used
-                self._trade.consumed += sum(energies)
+        for receipt in self._confirm(left):
+            self._trade.consuming_gas += receipt.gas_used
+        self._trade.consumed += sum(left.values())
+
+    def _confirm(self, left: Mapping[int, int]) -> Iterator[Receipt]:
+        begin, end = min(left, default=0), max(left, default=-1) + 1
+        if len(left) == end - begin:
+            for first in range(begin, end, MAX_BATCH):
+                yield self._operator.confirm_matches(first, min(MAX_BATCH, end - first))
+            return
+        # Matches of others lie between: 0 leaves them alone. Energies begin at a word of matches.
+        for first in range(begin // LANES_PER_WORD * LANES_PER_WORD, end, MAX_BATCH):
+            energies = [left.get(i, 0) for i in range(first, min(first + MAX_BATCH, end))]
+            if any(energies):
+                yield self._operator.confirm_deliveries(first, energies)
 
 
 def post_batches(
-    operator: Ledger, requests: Sequence[Request], releases: Sequence[Release]
+    operator: Ledger,
+    requests: Sequence[Request],
+    releases: Sequence[Release],
+    matching: bool = False,
 ) -> Iterator[Receipt]:
-    """Posts orders in packed batches, as many as it takes; yields the receipt of each.
+    """Posts orders in packed batches of both sides, as few as it takes; yields the receipt of each.
+
+    Args:
+        operator: the metering operator's ledger.
+        requests, releases: the orders.
+        matching: whether to match in the same calls. More matches than orders of a call, or than
+            fit a block, are left pending.
 
     Raises:
         MarketRefusal, ChainError: as the ledger raises them; what was posted before stays so.
     """
-    for start in range(0, len(requests), MAX_BATCH):
-        yield operator.post_requests(requests[start : start + MAX_BATCH])
-    for start in range(0, len(releases), MAX_BATCH):
-        yield operator.post_releases(releases[start : start + MAX_BATCH])
+    for start in range(0, max(len(requests), len(releases)), MAX_BATCH):
+        offers = requests[start : start + MAX_BATCH]
+        needs = releases[start : start + MAX_BATCH]
+        most = min(operator.max_matches(), len(offers) + len(needs)) if matching else 0
+        yield operator.post_and_match(offers, needs, most)

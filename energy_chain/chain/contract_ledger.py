@@ -33,23 +33,22 @@ from energy_chain.market import (
     check_energy_type,
 )
 from energy_chain.packing import (
+    order_lanes,
     pack_energies,
-    pack_releases,
-    pack_requests,
-    release_lanes,
-    request_lanes,
+    pack_orders,
     unpack_energies,
     unpack_fills,
-    unpack_releases,
-    unpack_requests,
+    unpack_orders,
+    unpack_pair,
 )
 
 # Gas to allow: the measured worst case, every slot written for the first time, and a third more.
-DEPLOY_GAS = 4_500_000
+DEPLOY_GAS = 4_600_000
 CALL_GAS = 200_000
 LOOK_UP_GAS = 2_500_000  # `consume` may scan the whole ring of matches
 ORDER_GAS = 8_500
 MATCH_GAS = 10_000
+PAIR_GAS = 11_500  # a match that logs itself
 CONFIRMATION_GAS = 3_000
 METER_GAS = 65_000
 
@@ -205,25 +204,32 @@ class ContractLedger:
     def post_requests(self, requests: Sequence[Request]) -> Receipt:
         """As `Ledger.post_requests`."""
         gas = CALL_GAS + ORDER_GAS * len(requests)
-        return self._send("post_requests", pack_requests(requests), gas=gas)
+        return self._send("post_requests", pack_orders(requests), gas=gas)
 
     def post_releases(self, releases: Sequence[Release]) -> Receipt:
         """As `Ledger.post_releases`."""
         gas = CALL_GAS + ORDER_GAS * len(releases)
-        return self._send("post_releases", pack_releases(releases), gas=gas)
+        return self._send("post_releases", pack_orders(releases), gas=gas)
 
     # matching
 
     def match_pending(self, max_matches: int) -> Receipt:
         """As `Ledger.match_pending`."""
-        check_count(max_matches, "max_matches")
-        gas = CALL_GAS + MATCH_GAS * min(max_matches, MAX_BATCH)
+        gas = CALL_GAS + _matching_gas(max_matches)
         return self._send("match_pending", max_matches, gas=gas)
 
     def match_energy(self, energy: int) -> Receipt:
         """As `Ledger.match_energy`."""
         check_energy_type(energy, f"match_energy({energy!r})")
-        return self._send("doMatching", energy, gas=CALL_GAS + MATCH_GAS * MAX_BATCH)
+        return self._send("doMatching", energy, gas=CALL_GAS + PAIR_GAS * MAX_BATCH)
+
+    def post_and_match(
+        self, requests: Sequence[Request], releases: Sequence[Release], max_matches: int
+    ) -> Receipt:
+        """As `Ledger.post_and_match`."""
+        sides = pack_orders(requests), pack_orders(releases)
+        gas = CALL_GAS + ORDER_GAS * (len(requests) + len(releases)) + _matching_gas(max_matches)
+        return self._send("post_and_match", *sides, max_matches, gas=gas)
 
     def max_matches(self) -> int:
         """The most matches that one call can write here: 256, or what fits a block."""
@@ -247,6 +253,12 @@ class ContractLedger:
         words = pack_energies(energies)
         gas = CALL_GAS + CONFIRMATION_GAS * len(energies)
         return self._send("confirm_deliveries", check_count(first, "first match"), words, gas=gas)
+
+    def confirm_matches(self, first: int, count: int) -> Receipt:
+        """As `Ledger.confirm_matches`."""
+        check_count(first, "first match")
+        gas = CALL_GAS + CONFIRMATION_GAS * min(check_count(count, "count"), MAX_BATCH)
+        return self._send("confirm_matches", first, count, gas=gas)
 
     # meters and roles
 
@@ -322,11 +334,11 @@ class ContractLedger:
 
     def request_ring(self) -> list[Request]:
         """As `Ledger.request_ring`."""
-        return request_lanes(self._ring_words(0, self.request_counter()))
+        return order_lanes(Request, self._ring_words(0, self.request_counter()))
 
     def release_ring(self) -> list[Release]:
         """As `Ledger.release_ring`."""
-        return release_lanes(self._ring_words(WORDS, self.release_counter()))
+        return order_lanes(Release, self._ring_words(WORDS, self.release_counter()))
 
     def _ring_words(self, first: int, counter: int) -> list[int]:
         # From the storage: a view for each slot would take ten times as long.
@@ -448,16 +460,22 @@ def decoded(log: EventData) -> Event:
     fields = dict(log["args"])
     match log["event"]:
         case "RequestsPosted":
-            return events.RequestsPosted(fields["first"], unpack_requests(fields["words"]))
+            return events.RequestsPosted(fields["first"], unpack_orders(Request, fields["words"]))
         case "ReleasesPosted":
-            return events.ReleasesPosted(fields["first"], unpack_releases(fields["words"]))
+            return events.ReleasesPosted(fields["first"], unpack_orders(Release, fields["words"]))
         case "Matched":
             return events.Matched(fields["first"], unpack_fills(fields["first"], fields["words"]))
+        case "PairMatched":
+            return events.PairMatched(*unpack_pair(fields["fill"]))
         case "DeliveriesConfirmed":
             return events.DeliveriesConfirmed(fields["first"], unpack_energies(fields["words"]))
         case name:
             event: Event = getattr(events, name)(**fields)
             return event
+
+
+def _matching_gas(max_matches: int) -> int:
+    return MATCH_GAS * min(check_count(max_matches, "max_matches"), MAX_BATCH)
 
 
 def _shown(argument: Any) -> str:

@@ -23,7 +23,7 @@ def demo(
         bool,
         typer.Option(
             "--packed",
-            help="Let the metering operator post and confirm for all homes in packed batches.",
+            help="Let the metering operator post, match and confirm for all homes in packed calls.",
         ),
     ] = False,
     network: options.NetworkOption = None,

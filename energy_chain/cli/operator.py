@@ -123,7 +123,7 @@ def post(
 
     A meter is a meter number, an address or an account's name. The metering
     operator signs; dev2 on a development network. With --json, a line for each
-    batch. All orders are looked at before the first is posted.
+    transaction. All orders are looked at before the first is posted.
 
     Examples:
 

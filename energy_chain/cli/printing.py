@@ -118,15 +118,17 @@ def described(event: Event) -> str:
         case ev.PeriodOpened(period=period, expired_requests=requests, expired_releases=releases):
             expired = f"{count(requests, 'request')} and {count(releases, 'release')} expired"
             return f"Period {period:,} began; {expired}."
-        case ev.MatchingLimited(energy=energy):
-            return f"Matching was limited to {kwh(energy)}."
         case ev.Matched(first=first, fills=fills):
             energy = sum(fill.energy for fill in fills)
             return f"{count(len(fills), 'match')} from match {first:,} on: {kwh(energy)}."
+        case ev.PairMatched(index=index, fill=fill):
+            return f"Match {index:,}: {kwh(fill.energy)} matched."
         case ev.DeliveryConfirmed(index=index, energy=energy):
             return f"Match {index:,}: {kwh(energy)} consumed."
         case ev.DeliveriesConfirmed(first=first, energies=energies):
             return f"{kwh(sum(energies))} consumed of the matches from match {first:,} on."
+        case ev.MatchesConfirmed(first=first, count=number):
+            return f"All consumed of {count(number, 'match')} from match {first:,} on."
         case ev.MeterRegistered(meter=meter, number=number):
             return f"Meter {number}: {meter} registered."
         case ev.MeterRetired(meter=meter, number=number):

@@ -78,17 +78,14 @@ def _rows(trade: Trade) -> Iterator[tuple[str, str, str]]:
     share = trade.local_share
     yield "Need met locally", "-" if share is None else f"{share:.1%}", ""
     yield "", "", ""
-    yield "Gas of posting", f"{trade.posting_gas:,}", _each(trade.posting_gas, orders, "order")
-    yield (
-        "Gas of matching",
-        f"{trade.matching_gas:,}",
-        _each(trade.matching_gas, trade.matches, "match"),
-    )
-    yield (
-        "Gas of consuming",
-        f"{trade.consuming_gas:,}",
-        _each(trade.consuming_gas, trade.matches, "match"),
-    )
+    for what, gas, number, of_what in (
+        ("posting", trade.posting_gas, orders, "order"),
+        ("matching", trade.matching_gas, trade.matches, "match"),
+        ("posting and matching", trade.posting_and_matching_gas, orders, "order"),
+        ("consuming", trade.consuming_gas, trade.matches, "match"),
+    ):
+        if gas:
+            yield f"Gas of {what}", f"{gas:,}", _each(gas, number, of_what)
     per_kwh = trade.gas_per_matched_kwh
     yield (
         "Gas for each kWh matched",
@@ -121,6 +118,7 @@ def trade_as_json(readings: Readings, trade: Trade) -> dict[str, Any]:
             "setup": trade.setup_gas,
             "posting": trade.posting_gas,
             "matching": trade.matching_gas,
+            "posting_and_matching": trade.posting_and_matching_gas,
             "consuming": trade.consuming_gas,
             "per_matched_kwh": trade.gas_per_matched_kwh,
         },

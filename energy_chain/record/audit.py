@@ -120,6 +120,8 @@ class _Auditor:
             if isinstance(logged[0], ev.PeriodOpened):
                 pending = self._market.pending_energy()
                 self._expired = [sum(wh) for wh in zip(self._expired, pending, strict=True)]
+            elif isinstance(logged[0], ev.MatchesConfirmed):
+                self._consumed += _left(self._market, logged[0])
             receipt = _call(self._market, logged)
         except EnergyChainError as error:
             raise _Difference(f"{where}: the rules refuse {logged[0]}: {error}") from error
@@ -157,6 +159,9 @@ class _Auditor:
                 case ev.Matched(fills=fills):
                     self._matches += len(fills)
                     self._matched += sum(fill.energy for fill in fills)
+                case ev.PairMatched(fill=fill):
+                    self._matches += 1
+                    self._matched += fill.energy
                 case ev.DeliveryConfirmed(energy=energy):
                     self._consumed += energy
                 case ev.DeliveriesConfirmed(energies=energies):
@@ -211,6 +216,13 @@ def _compare(what: str, on_chain: object, replayed: object) -> None:
         raise _Difference(f"{what}: the chain says {on_chain}, the replay {replayed}")
 
 
+def _left(market: MemoryLedger, confirmed: ev.MatchesConfirmed) -> int:
+    """Wh that a call is about to confirm: its event does not tell."""
+    end = min(confirmed.first + confirmed.count, market.match_counter())
+    matches = (market.match_at(index) for index in range(confirmed.first, end))
+    return sum(match.energy for match in matches if match)
+
+
 def _call(market: MemoryLedger, logged: list[ev.Event]) -> ev.Receipt:
     """Repeats the call that logged the first of `logged`. Who made it follows from what it did."""
     opened = isinstance(logged[0], ev.PeriodOpened)
@@ -224,8 +236,9 @@ def _call(market: MemoryLedger, logged: list[ev.Event]) -> ev.Receipt:
             return operator.post_requests(requests)
         case [ev.ReleasesPosted(orders=releases), *_]:
             return operator.post_releases(releases)
-        case [ev.MatchingLimited(energy=energy), *_]:
-            return market.as_account(market.aggregator()).match_energy(energy)
+        case [ev.PairMatched(fill=fill), *_]:
+            # One match of a call, maybe of many: to the state it is the same to make one for each.
+            return market.as_account(market.aggregator()).match_energy(fill.energy)
         case [ev.Matched(fills=fills), *_]:
             return market.match_pending(max(1, len(fills)))
         case _ if opened:
@@ -234,6 +247,8 @@ def _call(market: MemoryLedger, logged: list[ev.Event]) -> ev.Receipt:
             return operator.consume_match(index, energy)
         case [ev.DeliveriesConfirmed(first=first, energies=energies), *_]:
             return operator.confirm_deliveries(first, energies)
+        case [ev.MatchesConfirmed(first=first, count=count), *_]:
+            return operator.confirm_matches(first, count)
         case [ev.MeterRegistered(meter=meter), *_]:
             return operator.register_meters([meter])
         case [ev.MeterRetired(meter=meter), *_]:

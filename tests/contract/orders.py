@@ -9,23 +9,32 @@ from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from typing import TypeAlias
 
-from energy_chain.market import Release, Request
-from energy_chain.packing import pack_releases, pack_requests, unpack_fills
+from energy_chain.market import Request
+from energy_chain.packing import pack_orders, unpack_fills, unpack_pair
 from tests.brownie import Contract, Tx
 
 Order: TypeAlias = tuple[int, int]
 
 ZERO_ADDRESS = "0x" + "0" * 40
-STATE, REGISTRY = 1, 2
-"""Storage slots of the contract."""
+STATE, REGISTRY, MATCHES = 1, 2, 515
+"""Storage slots of the contract. Between registry and matches are both rings of orders."""
 
 
-def request_words(orders: Sequence[Order]) -> list[int]:
-    return pack_requests([Request(*order) for order in orders])
+METER_AT, PRICE_AT = 32, 48
+"""Bits of an order's lane."""
 
 
-def release_words(orders: Sequence[Order]) -> list[int]:
-    return pack_releases([Release(*order) for order in orders])
+def order_words(orders: Sequence[Order]) -> list[int]:
+    """Orders of either side in words."""
+    return pack_orders([Request(*order) for order in orders])
+
+
+request_words = release_words = order_words
+
+
+def storage(market: Contract) -> list[int]:
+    """The state, the registry, the orders and the matches, as they are stored."""
+    return [market.chain.load(market, slot) for slot in range(STATE, MATCHES + 512)]
 
 
 def numbered(count: int, first: int = 0) -> list[Order]:
@@ -34,12 +43,14 @@ def numbered(count: int, first: int = 0) -> list[Order]:
 
 
 def fills(tx: Tx) -> list[tuple[int, int, int]]:
-    """The matches that a call wrote."""
-    return [
-        astuple(fill)
+    """The matches that a call wrote, told together or one by one."""
+    together = [
+        fill
         for event in tx.events["Matched"]
         for fill in unpack_fills(event["first"], event["words"])
     ]
+    pairs = [unpack_pair(event["fill"])[1] for event in tx.events["PairMatched"]]
+    return [astuple(fill) for fill in together + pairs]
 
 
 def first_come_first_served(
@@ -61,12 +72,12 @@ def first_come_first_served(
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a market: what is true of requests must be true of releases."""
+    """One side of a market: what is true of requests must be true of releases.
+
+    `party` is where a match has the meter of this side.
+    """
 
     market: Contract
-    pack: Callable[[Sequence[Order]], list[int]]
-    meter_at: int
-    price_at: int
     post: Callable[..., Tx]
     post_batch: Callable[..., Tx]
     counter: Callable[[], int]
@@ -77,12 +88,13 @@ class Side:
     posted: str
     batch_posted: str
     full: str
+    party: int
     opposite: Callable[[], Side]
 
     def post_all(self, orders: Sequence[Order], operator: str) -> None:
         """Posts orders in batches as large as they may be."""
         for start in range(0, len(orders), 256):
-            self.post_batch(self.pack(orders[start : start + 256]), {"from": operator})
+            self.post_batch(order_words(orders[start : start + 256]), {"from": operator})
 
     def drain(self, operator: str) -> list[Order]:
         """Matches all that is outstanding with one order of the other side; returns what was."""
@@ -90,15 +102,12 @@ class Side:
         drained = []
         while self.outstanding():
             drained += fills(self.market.match_pending(256, {"from": operator}))
-        return [(fill[0 if self.meter_at == 48 else 1], fill[2]) for fill in drained]
+        return [(fill[self.party], fill[2]) for fill in drained]
 
 
 def requests_of(market: Contract) -> Side:
     return Side(
         market=market,
-        pack=request_words,
-        meter_at=48,
-        price_at=32,
         post=market.incomingRequest,
         post_batch=market.post_requests,
         counter=market.request_counter,
@@ -109,6 +118,7 @@ def requests_of(market: Contract) -> Side:
         posted="RequestPosted",
         batch_posted="RequestsPosted",
         full="energy: ring of requests is full",
+        party=0,
         opposite=lambda: releases_of(market),
     )
 
@@ -116,9 +126,6 @@ def requests_of(market: Contract) -> Side:
 def releases_of(market: Contract) -> Side:
     return Side(
         market=market,
-        pack=release_words,
-        meter_at=32,
-        price_at=48,
         post=market.incomingRelease,
         post_batch=market.post_releases,
         counter=market.release_counter,
@@ -129,6 +136,7 @@ def releases_of(market: Contract) -> Side:
         posted="ReleasePosted",
         batch_posted="ReleasesPosted",
         full="energy: ring of releases is full",
+        party=1,
         opposite=lambda: requests_of(market),
     )
 

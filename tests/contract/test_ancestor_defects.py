@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.brownie import reverts
-from tests.contract.orders import ZERO_ADDRESS, fills
+from tests.contract.orders import ZERO_ADDRESS, fills, storage
 
 CANNOT_MATCH = "energy: cannot match that much"
 NOT_AN_ENERGY = "energy: value not 1..2**32-1 Wh"
@@ -140,14 +140,13 @@ def test_14_a_stranger_does_not_rewrite_what_was_consumed(market, match, post, c
     assert market.get_matching_value(consumer) == 6
 
 
-def test_15_reading_changes_nothing(market, match, post, chain, consumer, producer, stranger):
+def test_15_reading_changes_nothing(market, match, post, consumer, producer, stranger):
     post([(1, 10)], [(2, 77)])
     match()
-    slots = range(1, 1028)
-    before = [chain.load(market, slot) for slot in slots]
+    before = storage(market)
     assert market.get_mapping_data(consumer, {"from": stranger}) == producer
     assert market.outgoingRelease(consumer, {"from": stranger}) == producer
-    assert [chain.load(market, slot) for slot in slots] == before
+    assert storage(market) == before
     assert market.release(consumer) == 67
 
 
@@ -190,13 +189,15 @@ def test_20_every_change_is_logged(market, owner, aggregator, operator, producer
     changes = [
         (market.incomingRequest(producer, 9, by), "RequestPosted"),
         (market.incomingRelease(producer, 5, by), "ReleasePosted"),
-        (market.post_requests([1 << 48 | 9], by), "RequestsPosted"),
+        (market.post_requests([1 << 32 | 9], by), "RequestsPosted"),
         (market.post_releases([1 << 32 | 5], by), "ReleasesPosted"),
-        (market.doMatching(2, {"from": aggregator}), "MatchingLimited"),
+        (market.post_and_match([], [1 << 32 | 1], 0, by), "ReleasesPosted"),
+        (market.doMatching(2, {"from": aggregator}), "PairMatched"),
         (market.match_pending(9, by), "Matched"),
         (market.consume(producer, 1, by), "DeliveryConfirmed"),
         (market.consume_match(0, 1, by), "DeliveryConfirmed"),
         (market.confirm_deliveries(0, [1 << 192], by), "DeliveriesConfirmed"),
+        (market.confirm_matches(0, 2, by), "MatchesConfirmed"),
         (market.register_meters([newcomer], by), "MeterRegistered"),
         (market.retire_meter(newcomer, by), "MeterRetired"),
         (market.set_aggregator(newcomer, {"from": owner}), "AggregatorChanged"),

@@ -1,4 +1,4 @@
-"""Confirming energy drawn, many matches at a time: confirm_deliveries."""
+"""Confirming energy drawn, many matches at a time: confirm_deliveries and confirm_matches."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from energy_chain.packing import pack_energies
 from tests.brownie import reverts
-from tests.contract.orders import numbered
+from tests.contract.orders import numbered, storage
 
 NOT_KEPT = "energy: match is not kept"
 ABOVE = "energy: value above what is left"
@@ -128,3 +128,114 @@ def test_more_than_256_are_refused(market, post, match, operator):
 def test_without_matches_there_is_nothing_to_confirm(market, operator):
     with reverts(NOT_KEPT):
         market.confirm_deliveries(0, [0], {"from": operator})
+
+
+# ------------------------------------------------------------------ all that is left
+
+
+@pytest.mark.parametrize("count", range(1, 10))
+@pytest.mark.parametrize("first", range(9))
+@pytest.mark.usefixtures("nine_matches")
+def test_all_that_is_left_is_confirmed_of_any_matches(market, operator, meters, first, count):
+    if first + count > 9:
+        with reverts(NOT_KEPT):
+            market.confirm_matches(first, count, {"from": operator})
+        assert left(market) == [1000 + i for i in range(9)]
+        return
+    tx = market.confirm_matches(first, count, {"from": operator})
+    assert tx.events == [("MatchesConfirmed", {"first": first, "count": count})]
+    confirmed = range(first, first + count)
+    for i in range(9):
+        energy = 0 if i in confirmed else 1000 + i
+        assert market.match_at(i) == (i, meters[i % 8], meters[i % 8], energy)
+
+
+@pytest.mark.usefixtures("nine_matches")
+class TestAllThatIsLeft:
+    def test_what_was_consumed_before_stays_consumed(self, market, operator, meters):
+        market.consume_match(2, 2, {"from": meters[2]})
+        market.confirm_deliveries(0, pack_energies([0, 1001, 0, 3]), {"from": operator})
+        market.confirm_matches(1, 3, {"from": operator})
+        assert left(market) == [1000, 0, 0, 0, 1004, 1005, 1006, 1007, 1008]
+
+    def test_confirming_again_changes_nothing(self, market, operator):
+        market.confirm_matches(2, 4, {"from": operator})
+        before = storage(market)
+        tx = market.confirm_matches(2, 4, {"from": operator})
+        assert tx.events == [("MatchesConfirmed", {"first": 2, "count": 4})]
+        assert storage(market) == before
+
+    def test_nothing_more_can_be_drawn_of_it(self, market, operator, meters):
+        market.confirm_matches(0, 2, {"from": operator})
+        with reverts(ABOVE):
+            market.consume_match(1, 1, {"from": meters[1]})
+        with reverts(ABOVE):
+            market.confirm_deliveries(0, pack_energies([0, 1]), {"from": operator})
+        market.consume_match(2, 1002, {"from": meters[2]})
+
+    @pytest.mark.parametrize("role", ["stranger", "consumer", "producer", "owner", "aggregator"])
+    def test_only_the_operator_confirms(self, market, role, request):
+        for count in (1, 0, 257):
+            with reverts("energy: sender is not operator"):
+                market.confirm_matches(0, count, {"from": request.getfixturevalue(role)})
+        assert left(market)[0] == 1000
+
+    @pytest.mark.parametrize("count", [0, 257, 2**256 - 1])
+    @pytest.mark.parametrize("first", [0, 9])
+    def test_a_count_out_of_range_is_refused(self, market, operator, first, count):
+        with reverts("energy: count not 1..256"):
+            market.confirm_matches(first, count, {"from": operator})
+
+    @pytest.mark.parametrize(
+        ("first", "count"), [(0, 10), (0, 256), (8, 2), (9, 1), (2048, 1), (2**256 - 1, 1)]
+    )
+    def test_matches_that_do_not_exist_are_refused(self, market, operator, first, count):
+        with reverts(NOT_KEPT):
+            market.confirm_matches(first, count, {"from": operator})
+
+    def test_a_pause_does_not_stop_it(self, market, owner, operator):
+        market.pause({"from": owner})
+        market.confirm_matches(0, 9, {"from": operator})
+        assert left(market) == [0] * 9
+
+    def test_a_word_that_was_begun_keeps_what_was_confirmed(self, market, post, match, operator):
+        market.confirm_matches(8, 1, {"from": operator})
+        post([(1, 5)], [(2, 5)])
+        match()
+        assert [market.match_at(i)[3] for i in (7, 8, 9)] == [1007, 0, 5]
+
+
+@pytest.mark.parametrize("first", range(5))
+def test_256_are_confirmed_from_any_match(market, post, match, operator, first):
+    post(numbered(262), numbered(262))
+    match()
+    match()
+    market.confirm_matches(first, 256, {"from": operator})
+    around = [i for i in range(262) if i < first + 6 or i > first + 248]
+    expected = [0 if first <= i < first + 256 else 1000 + i for i in around]
+    assert [market.match_at(i)[3] for i in around] == expected
+
+
+def test_matches_that_were_overwritten_are_refused_and_their_slots_left(
+    market, post, match, operator
+):
+    post([(1, 2**32 - 1)], [])
+    for _ in range(8):
+        post([], [(2, 3)] * 256)
+        match()
+    post([], [(4, 7)])
+    match()
+    before = storage(market)
+    for first, count in ((0, 1), (3, 1), (3, 2), (0, 256)):
+        with reverts(NOT_KEPT):
+            market.confirm_matches(first, count, {"from": operator})
+    assert storage(market) == before
+    market.confirm_matches(2046, 3, {"from": operator})  # over the end of the ring
+    market.confirm_matches(4, 1, {"from": operator})
+    expected = [(4, 0), (5, 3), (2045, 3), (2046, 0), (2047, 0), (2048, 0)]
+    assert [(i, market.match_at(i)[3]) for i, _ in expected] == expected
+
+
+def test_without_matches_there_is_nothing_left_to_confirm(market, operator):
+    with reverts(NOT_KEPT):
+        market.confirm_matches(0, 1, {"from": operator})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.brownie import reverts
-from tests.contract.orders import STATE, fills, numbered, state_word
+from tests.contract.orders import STATE, fills, numbered, order_words, state_word
 
 USED_UP = "energy: counter is used up"
 LAST_WORD = 2**32 - 4
@@ -40,10 +40,10 @@ class TestLate:
 
     def test_the_last_orders_are_posted_in_a_batch(self, side, operator):
         with reverts(USED_UP):
-            side.post_batch(side.pack(numbered(4)), {"from": operator})
-        side.post_batch(side.pack(numbered(3)), {"from": operator})
+            side.post_batch(order_words(numbered(4)), {"from": operator})
+        side.post_batch(order_words(numbered(3)), {"from": operator})
         with reverts(USED_UP):
-            side.post_batch(side.pack(numbered(1)), {"from": operator})
+            side.post_batch(order_words(numbered(1)), {"from": operator})
         assert side.counter() == 2**32 - 1
         assert side.drain(operator) == numbered(3)
 

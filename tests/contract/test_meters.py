@@ -9,9 +9,8 @@ from tests.contract.orders import (
     REGISTRY,
     ZERO_ADDRESS,
     fills,
-    release_words,
+    order_words,
     releases_of,
-    request_words,
     requests_of,
 )
 
@@ -94,8 +93,8 @@ def test_meter_numbers_end_at_65535(market, chain, operator, newcomer, stranger,
     market.register_meters([producer], {"from": operator})
     assert market.meter_number(producer) == 1
     assert market.meter_count() == 65535
-    market.post_requests(request_words([(65535, 7)]), {"from": operator})
-    market.post_releases(release_words([(65535, 7)]), {"from": operator})
+    market.post_requests(order_words([(65535, 7)]), {"from": operator})
+    market.post_releases(order_words([(65535, 7)]), {"from": operator})
     assert fills(market.match_pending(1, {"from": stranger})) == [(65535, 65535, 7)]
     assert market.matching(newcomer) == (newcomer, 7)
 
@@ -147,14 +146,14 @@ def test_a_batch_with_a_retired_meter_is_refused(side, market, meters, operator,
     orders = [(1, 10)] * 9
     orders[at] = (5, 10)
     with reverts(RETIRED):
-        side.post_batch(side.pack(orders), {"from": operator})
+        side.post_batch(order_words(orders), {"from": operator})
     assert side.counter() == 0
 
 
 def test_the_other_meters_trade_on(side, market, meters, operator):
     market.retire_meter(meters[4], {"from": operator})
     orders = [(n, 10 + n) for n in (1, 2, 3, 4, 6, 7, 8)]
-    side.post_batch(side.pack(orders), {"from": operator})
+    side.post_batch(order_words(orders), {"from": operator})
     side.post(meters[0], 5, {"from": meters[0]})
     assert side.counter() == 8
     assert side.drain(operator) == [*orders, (1, 5)]
@@ -164,7 +163,7 @@ def test_batches_are_checked_while_a_meter_is_retired(side, market, meters, oper
     market.retire_meter(meters[4], {"from": operator})
     for wrong in ((0, 5), (9, 5), (1, 0)):
         with reverts("energy: order lacks meter or Wh"):
-            side.post_batch(side.pack([(1, 5), wrong]), {"from": operator})
+            side.post_batch(order_words([(1, 5), wrong]), {"from": operator})
 
 
 def test_pending_orders_of_a_retired_meter_are_matched(market, meters, operator):
@@ -188,7 +187,7 @@ def test_a_retired_meter_gets_its_number_back(side, market, producer, newcomer, 
     assert market.is_registered(producer)
     assert market.meter_count() == 9
     side.post(producer, 5, {"from": producer})
-    side.post_batch(side.pack([(1, 6), (9, 7)]), {"from": operator})
+    side.post_batch(order_words([(1, 6), (9, 7)]), {"from": operator})
     assert side.drain(operator) == [(1, 5), (1, 6), (9, 7)]
 
 
@@ -207,10 +206,10 @@ def test_all_meters_may_retire(market, meters, operator):
         market.retire_meter(meter, {"from": operator})
     assert not any(map(market.is_registered, meters))
     with reverts(RETIRED):
-        market.post_requests(request_words([(8, 5)]), {"from": operator})
+        market.post_requests(order_words([(8, 5)]), {"from": operator})
     market.register_meters(meters, {"from": operator})
     assert [market.meter_number(meter) for meter in meters] == list(range(1, 9))
-    market.post_requests(request_words([(8, 5)]), {"from": operator})
+    market.post_requests(order_words([(8, 5)]), {"from": operator})
 
 
 @pytest.mark.parametrize("number", [1, 9, 255, 256, 257, 264])
@@ -219,7 +218,7 @@ def test_retiring_one_number_retires_no_other(market, producer, operator, number
     market.register_meters([address(n) for n in range(1, 257)], {"from": operator})
     market.retire_meter(market.meter_address(number), {"from": operator})
     others = [(n, 5) for n in (1, 2, 9, 254, 255, 256, 257, 258, 263, 264) if n != number]
-    market.post_requests(request_words(others), {"from": operator})
+    market.post_requests(order_words(others), {"from": operator})
     with reverts(RETIRED):
-        market.post_requests(request_words([*others, (number, 5)]), {"from": operator})
+        market.post_requests(order_words([*others, (number, 5)]), {"from": operator})
     assert market.is_registered(producer) == (number != 1)

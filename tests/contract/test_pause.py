@@ -52,8 +52,9 @@ def any_market(request, market, periodic_market):
     [
         ("incomingRequest", "producer", ["producer", 5]),
         ("incomingRelease", "producer", ["producer", 5]),
-        ("post_requests", "operator", [[1 << 48 | 5]]),
+        ("post_requests", "operator", [[1 << 32 | 5]]),
         ("post_releases", "operator", [[1 << 32 | 5]]),
+        ("post_and_match", "operator", [[1 << 32 | 5], [], 0]),
         ("match_pending", "stranger", [1]),
         ("doMatching", "aggregator", [5]),
     ],

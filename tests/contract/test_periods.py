@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.brownie import reverts
-from tests.contract.orders import fills, first_come_first_served, numbered
+from tests.contract.orders import fills, first_come_first_served, numbered, order_words
 
 LENGTH = 900
 FIRST = 1_888_889
@@ -36,13 +36,24 @@ def calls(market, producer, operator):
     return {
         "incomingRequest": lambda: market.incomingRequest(producer, 5, {"from": producer}),
         "incomingRelease": lambda: market.incomingRelease(producer, 5, {"from": producer}),
-        "post_requests": lambda: market.post_requests([1 << 48 | 5], {"from": operator}),
+        "post_requests": lambda: market.post_requests([1 << 32 | 5], {"from": operator}),
         "post_releases": lambda: market.post_releases([1 << 32 | 5], {"from": operator}),
+        "post_and_match": lambda: market.post_and_match(
+            [1 << 32 | 5], [1 << 32 | 5], 0, {"from": operator}
+        ),
         "match_pending": lambda: market.match_pending(1, {"from": operator}),
     }
 
 
-CALLS = ["incomingRequest", "incomingRelease", "post_requests", "post_releases", "match_pending"]
+CALLS = {
+    "incomingRequest": (1, 0),
+    "incomingRelease": (0, 1),
+    "post_requests": (1, 0),
+    "post_releases": (0, 1),
+    "post_and_match": (1, 1),
+    "match_pending": (0, 0),
+}
+"""How many requests and releases each posts."""
 
 
 def test_the_period_is_the_time_by_its_length(market, chain, next_period):
@@ -68,11 +79,11 @@ def test_what_was_pending_expires_in_the_first_call(
     next_period()
     tx = calls(market, producer, operator)[call]()
     assert tx.events[0] == opened(FIRST + 1, requests, releases)
-    assert len(tx.events) == (1 if call == "match_pending" else 2)
-    assert market.check_request_counter() == ("equest" in call)
-    assert market.check_release_counter() == ("elease" in call)
-    assert market.request_counter() == requests + ("equest" in call)
-    assert market.release_counter() == releases + ("elease" in call)
+    posted = CALLS[call]
+    assert len(tx.events) == 1 + sum(posted)
+    assert (market.check_request_counter(), market.check_release_counter()) == posted
+    assert market.request_counter() == requests + posted[0]
+    assert market.release_counter() == releases + posted[1]
     assert market.match_counter() == 0
 
 
@@ -96,7 +107,7 @@ def test_do_matching_in_the_period_that_was_opened(market, post, match, next_per
     next_period()
     post([(1, 50)], [(2, 50)])
     tx = market.doMatching(20, {"from": aggregator})
-    assert [name for name, _ in tx.events] == ["MatchingLimited", "Matched"]
+    assert [name for name, _ in tx.events] == ["PairMatched"]
     assert fills(tx) == [(1, 2, 20)]
     assert fills(match()) == [(1, 2, 30)]
 
@@ -192,12 +203,12 @@ def test_orders_last_to_the_last_second_of_their_period(market, post, match, cha
 def test_expired_orders_give_their_room_back(side, next_period, operator):
     side.post_all(numbered(1023), operator)
     with reverts(side.full):
-        side.post_batch(side.pack(numbered(4)), {"from": operator})
+        side.post_batch(order_words(numbered(4)), {"from": operator})
     next_period()
     for start in range(0, 1021, 256):
         side.post_all(numbered(min(256, 1021 - start), start), operator)
     with reverts(side.full):
-        side.post_batch(side.pack(numbered(1)), {"from": operator})
+        side.post_batch(order_words(numbered(1)), {"from": operator})
     assert side.drain(operator) == numbered(1021)
 
 

@@ -10,6 +10,7 @@ from tests.contract.orders import (
     fills,
     first_come_first_served,
     numbered,
+    order_words,
     releases_of,
     requests_of,
 )
@@ -95,7 +96,7 @@ class TestFull:
     @pytest.mark.parametrize("size", [1, 4, 256])
     def test_one_more_batch_is_refused(self, side, operator, size):
         with reverts(side.full):
-            side.post_batch(side.pack(numbered(size)), {"from": operator})
+            side.post_batch(order_words(numbered(size)), {"from": operator})
         assert side.outstanding() == side.counter() == CAPACITY
 
     def test_a_batch_without_orders_does_not_overwrite_the_head(self, side, operator, producer):
@@ -109,7 +110,7 @@ class TestFull:
             with reverts(side.full):
                 side.post(producer, 5, {"from": producer})
             with reverts(side.full):
-                side.post_batch(side.pack(numbered(256)), {"from": operator})
+                side.post_batch(order_words(numbered(256)), {"from": operator})
         matched = [fill for _ in range(4) for fill in fills(match())]
         assert matched == first_come_first_served(numbered(CAPACITY), numbered(CAPACITY))
 
@@ -138,15 +139,15 @@ class TestFull:
     def test_a_batch_takes_exactly_the_room_there_is(self, side, match, operator):
         match(7)
         with reverts(side.full):
-            side.post_batch(side.pack(numbered(5)), {"from": operator})
-        side.post_batch(side.pack(numbered(4)), {"from": operator})
+            side.post_batch(order_words(numbered(5)), {"from": operator})
+        side.post_batch(order_words(numbered(4)), {"from": operator})
         assert side.outstanding() == CAPACITY - 7 + 4
         assert side.head_energy() == 1007
 
     def test_a_zero_word_in_the_last_room_does_not_overwrite_the_head(self, side, match, operator):
         match(4)
         with reverts("energy: order lacks meter or Wh"):
-            side.post_batch([*side.pack(numbered(4)), 0], {"from": operator})
+            side.post_batch([*order_words(numbered(4)), 0], {"from": operator})
         assert side.head_energy() == 1004
 
     def test_a_head_filled_in_part_keeps_its_slot(self, market, aggregator, producer):

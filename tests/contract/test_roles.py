@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.brownie import reverts
-from tests.contract.orders import ZERO_ADDRESS, release_words, request_words
+from tests.contract.orders import ZERO_ADDRESS, order_words
 
 NOT_THE_OWNER = "energy: sender is not the owner"
 
@@ -100,8 +100,9 @@ def test_what_the_new_operator_may_the_old_one_may_no_more(
     calls = [
         ("energy: sender is not operator", market.incomingRequest, producer, 30),
         ("energy: sender is not operator", market.incomingRelease, consumer, 30),
-        ("energy: sender is not operator", market.post_requests, request_words([(1, 5)])),
-        ("energy: sender is not operator", market.post_releases, release_words([(2, 5)])),
+        ("energy: sender is not operator", market.post_requests, order_words([(1, 5)])),
+        ("energy: sender is not operator", market.post_releases, order_words([(2, 5)])),
+        ("energy: sender is not operator", market.post_and_match, order_words([(1, 5)]), [], 0),
         ("energy: sender may not register", market.register_meters, [stranger]),
         ("energy: sender may not register", market.retire_meter, meters[6]),
     ]
@@ -114,13 +115,14 @@ def test_what_the_new_operator_may_the_old_one_may_no_more(
         (market.consume, consumer, 5),
         (market.consume_match, 0, 5),
         (market.confirm_deliveries, 0, [5 << 192]),
+        (market.confirm_matches, 0, 1),
     ]
     for function, *arguments in calls:
         with reverts("energy: sender is not operator"):
             function(*arguments, {"from": operator})
         function(*arguments, {"from": newcomer})
     with reverts("energy: meter is retired"):
-        market.post_requests(request_words([(6, 5)]), {"from": newcomer})
+        market.post_requests(order_words([(6, 5)]), {"from": newcomer})
 
 
 def test_a_role_may_be_given_to_its_holder(market, owner, operator):

@@ -122,10 +122,47 @@ def test_the_aggregator_matches_an_energy(market):
     operator.post_requests([Request(1, 5), Request(3, 5)])
     operator.post_releases([Release(2, 9)])
     receipt = market.as_("aggregator").match_energy(7)
-    matched = events.Matched(0, (Fill(1, 2, 5), Fill(3, 2, 2)))
-    assert receipt.events == (events.MatchingLimited(7), matched)
+    first, cut = Fill(1, 2, 5), Fill(3, 2, 2)
+    assert receipt.events == (events.PairMatched(0, first), events.PairMatched(1, cut))
+    assert receipt.fills == (first, cut)
     assert market.ledger.next_request_energy() == 3
     assert market.ledger.next_release_energy() == 2
+
+
+def test_the_operator_posts_both_sides_and_matches_in_one_call(market):
+    operator = market.as_("operator")
+    requests, releases = (Request(1, 5), Request(3, 4)), (Release(2, 6),)
+    receipt = operator.post_and_match(requests, releases, 256)
+    fills = (Fill(1, 2, 5), Fill(3, 2, 1))
+    assert receipt.events == (
+        opened(market),
+        events.RequestsPosted(0, requests),
+        events.ReleasesPosted(0, releases),
+        events.Matched(0, fills),
+    )
+    assert receipt.fills == fills
+    assert market.ledger.next_request_energy() == 3
+    assert operator.post_and_match([], releases, 1).events == (
+        events.ReleasesPosted(1, releases),
+        events.Matched(2, (Fill(3, 2, 3),)),
+    )
+
+
+def test_both_sides_are_posted_without_matching(market):
+    operator = market.as_("operator")
+    receipt = operator.post_and_match([Request(1, 5)], [Release(2, 5)], 0)
+    assert receipt.fills == ()
+    assert operator.post_and_match([Request(1, 6)], [], 0).events == (
+        events.RequestsPosted(1, (Request(1, 6),)),
+    )
+    assert (operator.requests_outstanding(), operator.releases_outstanding()) == (2, 1)
+
+
+def test_two_full_batches_are_posted_and_matched_in_one_call(market):
+    operator = market.as_("operator")
+    requests, releases = [Request(1, 2**32 - 1)] * 256, [Release(2, 2**32 - 1)] * 256
+    assert len(operator.post_and_match(requests, releases, 256).fills) == 256
+    assert operator.requests_outstanding() == operator.releases_outstanding() == 0
 
 
 def test_one_call_writes_up_to_256_matches(market):
@@ -159,11 +196,22 @@ def test_the_operator_confirms_deliveries(traded):
     assert [traded.ledger.match_at(index).energy for index in (0, 1)] == [0, 1]
 
 
+def test_the_operator_confirms_all_that_is_left(traded):
+    operator = traded.as_("operator")
+    operator.consume_match(0, 2)
+    receipt = operator.confirm_matches(0, 2)
+    assert receipt.events == (events.MatchesConfirmed(0, 2),)
+    assert [traded.ledger.match_at(index).energy for index in (0, 1)] == [0, 0]
+    assert operator.confirm_matches(1, 1).events == (events.MatchesConfirmed(1, 1),)
+
+
 def test_consuming_goes_on_in_a_pause_and_in_a_later_period(traded):
     traded.ledger.pause()
     traded.advance(3 * traded.period)
     receipt = traded.as_("consumer").consume(traded.consumer, 1)
     assert receipt.events == (events.DeliveryConfirmed(0, 1),)
+    receipt = traded.as_("operator").confirm_matches(1, 1)
+    assert receipt.events == (events.MatchesConfirmed(1, 1),)
 
 
 def test_matches_are_read_by_index_and_by_consumer(traded):

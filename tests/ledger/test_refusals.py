@@ -41,6 +41,14 @@ REFUSED = [
     ("operator", "post_releases", ([*TAKEN, Release(2, 0)],), errors.MalformedOrder),
     ("operator", "post_releases", ([*TAKEN * 4, Release(0, 0)],), errors.MalformedOrder),
     ("operator", "post_releases", ([*TAKEN, Release(5, 1)],), errors.MeterIsRetired),
+    ("consumer", "post_and_match", (GOOD, TAKEN, 257), errors.NotTheOperator),
+    ("operator", "post_and_match", ([], [], 257), errors.InvalidMaxMatches),
+    ("operator", "post_and_match", (GOOD, TAKEN, 2**256 - 1), errors.InvalidMaxMatches),
+    ("operator", "post_and_match", ([], [], 0), errors.BatchEmpty),
+    ("operator", "post_and_match", ([*GOOD, Request(6, 1)], TAKEN, 0), errors.MalformedOrder),
+    ("operator", "post_and_match", (GOOD, [*TAKEN, Release(6, 1)], 5), errors.MalformedOrder),
+    ("operator", "post_and_match", (GOOD, [*TAKEN, Release(0, 0)], 5), errors.MalformedOrder),
+    ("operator", "post_and_match", (GOOD * 9, [*TAKEN, Release(5, 1)], 5), errors.MeterIsRetired),
     ("stranger", "match_pending", (0,), errors.InvalidMaxMatches),
     ("stranger", "match_pending", (257,), errors.InvalidMaxMatches),
     ("stranger", "match_pending", (2**256 - 1,), errors.InvalidMaxMatches),
@@ -65,6 +73,13 @@ REFUSED = [
     ("operator", "confirm_deliveries", (2**256 - 4, [1]), errors.MatchNotKept),
     ("operator", "confirm_deliveries", (0, [5, 3]), errors.AboveMatched),
     ("operator", "confirm_deliveries", (0, [5, 2, 1]), errors.AboveMatched),
+    ("consumer", "confirm_matches", (0, 1), errors.NotTheOperator),
+    ("operator", "confirm_matches", (9, 0), errors.InvalidMatchCount),
+    ("operator", "confirm_matches", (9, 257), errors.InvalidMatchCount),
+    ("operator", "confirm_matches", (0, 2**256 - 1), errors.InvalidMatchCount),
+    ("operator", "confirm_matches", (2, 1), errors.MatchNotKept),
+    ("operator", "confirm_matches", (0, 3), errors.MatchNotKept),
+    ("operator", "confirm_matches", (2**256 - 1, 2), errors.MatchNotKept),
     ("stranger", "register_meters", ([UNKNOWN],), errors.NotARegistrar),
     ("owner", "register_meters", ([UNKNOWN, PRODUCER],), errors.MeterAlreadyRegistered),
     ("owner", "register_meters", ([UNKNOWN, UNKNOWN],), errors.MeterAlreadyRegistered),
@@ -85,6 +100,8 @@ REFUSED = [
     # Python values that no transaction could carry.
     ("operator", "post_requests", (GOOD * 257,), errors.InvalidInput),
     ("operator", "post_releases", (TAKEN * 257,), errors.InvalidInput),
+    ("operator", "post_and_match", (GOOD * 257, TAKEN, 0), errors.InvalidInput),
+    ("operator", "post_and_match", (GOOD, TAKEN * 257, 0), errors.InvalidInput),
     ("operator", "confirm_deliveries", (0, [0] * 257), errors.InvalidInput),
     ("operator", "register_meters", ([UNKNOWN] * 257,), errors.InvalidInput),
 ]
@@ -120,6 +137,7 @@ PAUSED = [
     ("post_release", (CONSUMER, 1)),
     ("post_requests", (GOOD,)),
     ("post_releases", (TAKEN,)),
+    ("post_and_match", (GOOD, TAKEN, 0)),
     ("match_pending", (1,)),
 ]
 
@@ -145,6 +163,9 @@ def test_a_full_ring_refuses_orders(market, side, order, error):
         getattr(operator, f"post_{side}s")([order] * 256)
     refused(operator, f"post_{side}", (market.producer, 1), error)
     refused(operator, f"post_{side}s", ([order],), error)
+    both = ([order], TAKEN) if side == "request" else (GOOD, [order])
+    refused(operator, "post_and_match", (*both, 256), error)
+    assert market.ledger.request_counter() + market.ledger.release_counter() == CAPACITY
     assert getattr(market.ledger, f"{side}s_outstanding")() == CAPACITY
 
 
@@ -181,6 +202,8 @@ def test_a_batch_takes_no_energy_that_does_not_fit_its_lane(market, value):
     operator = market.as_("operator")
     refused(operator, "post_requests", ([Request(1, value)],), errors.InvalidInput)
     refused(operator, "post_releases", ([Release(1, value)],), errors.InvalidInput)
+    refused(operator, "post_and_match", ([Request(1, value)], [], 0), errors.InvalidInput)
+    refused(operator, "post_and_match", ([], [Release(1, value)], 0), errors.InvalidInput)
     refused(operator, "confirm_deliveries", (0, [value]), errors.InvalidInput)
 
 
@@ -195,6 +218,9 @@ def test_a_batch_takes_no_meter_number_that_does_not_fit_its_lane(market, value)
 def test_an_index_or_count_that_is_none_is_invalid_input(traded, value):
     operator = traded.as_("operator")
     refused(operator, "match_pending", (value,), errors.InvalidInput)
+    refused(operator, "post_and_match", (GOOD, TAKEN, value), errors.InvalidInput)
+    refused(operator, "confirm_matches", (value, 1), errors.InvalidInput)
+    refused(operator, "confirm_matches", (0, value), errors.InvalidInput)
     refused(operator, "consume_match", (value, 1), errors.InvalidInput)
     refused(operator, "confirm_deliveries", (value, [1]), errors.InvalidInput)
     refused(operator, "request_slot", (value,), errors.InvalidInput)
@@ -207,9 +233,7 @@ def test_an_index_or_count_that_is_none_is_invalid_input(traded, value):
 def test_an_overwritten_match_is_not_kept(market):
     operator = market.as_("operator")
     for _ in range(8):
-        operator.post_requests([Request(1, 2)] * 256)
-        operator.post_releases([Release(2, 2)] * 256)
-        operator.match_pending(256)
+        operator.post_and_match([Request(1, 2)] * 256, [Release(2, 2)] * 256, 256)
     assert operator.match_at(0) is not None
     operator.post_request(market.producer, 1)
     operator.post_release(market.other, 1)
@@ -218,6 +242,7 @@ def test_an_overwritten_match_is_not_kept(market):
         refused(operator, "consume_match", (index, 1), errors.MatchNotKept)
         assert operator.match_at(index) is None
     refused(operator, "confirm_deliveries", (0, [1]), errors.MatchNotKept)
+    refused(operator, "confirm_matches", (3, 2), errors.MatchNotKept)
     assert operator.consume_match(4, 1)
 
 

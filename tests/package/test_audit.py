@@ -74,6 +74,7 @@ def honest_market() -> MemoryLedger:
         lambda: a.post_request(A, 25),
         lambda: c.match_pending(256),  # A to D 25; 35 Wh of D are outstanding
         lambda: heir.transfer_ownership(STRANGER),
+        lambda: owner.confirm_matches(5, 1),  # A to D 25
     ]
     for call in calls:
         clock.now += 1
@@ -93,7 +94,7 @@ def test_an_honest_record_is_clean_and_its_energies_add_up() -> None:
         matches=6,
         requests=Energies(posted=865, matched=645 + 50, expired=170, outstanding=0),
         releases=Energies(posted=800, matched=645 + 50, expired=70, outstanding=35),
-        consumed=30 + 350 + 20 + 100 + 50 + 45,
+        consumed=30 + 350 + 20 + 100 + 50 + 45 + 25,
     )
     assert audit(HONEST, MARKET).clean
 
@@ -161,8 +162,13 @@ def alterations() -> Iterator[tuple[str, int, Record]]:
                 yield f"{name} {change}", at, with_events(HONEST, at, (*before, other, *after))
 
 
-# A second offer to the same account changes nothing.
-TRACELESS = {"14 OwnershipTransferStarted doubled", "24 OwnershipTransferStarted doubled"}
+# A second offer to the same account changes nothing, nor does confirming again that all was drawn.
+REPEATABLE = (14, 24, 25)
+TRACELESS = {
+    "14 OwnershipTransferStarted doubled",
+    "24 OwnershipTransferStarted doubled",
+    "25 MatchesConfirmed doubled",
+}
 ALTERED = {name: (at, record) for name, at, record in alterations()}
 
 
@@ -202,7 +208,7 @@ def test_a_dropped_transaction_is_found(at: int) -> None:
     assert_names_a_place(report.difference, at)
 
 
-@pytest.mark.parametrize("at", [i for i in range(len(HONEST)) if i not in (14, 24)])
+@pytest.mark.parametrize("at", [i for i in range(len(HONEST)) if i not in REPEATABLE])
 def test_a_doubled_transaction_is_found(at: int) -> None:
     assert not audit(HONEST[: at + 1] + HONEST[at:], MARKET).clean
 
@@ -352,14 +358,90 @@ def test_the_contracts_record_is_clean_and_an_altered_one_is_not() -> None:
     metering.post_release(consumer, 60)
     ledger.match_pending(8)
     metering.confirm_deliveries(0, [50, 5])
+    metering.post_and_match([Request(1, 7)], [Release(2, 9), Release(2, 12)], 1)
+    ledger.as_account(aggregator).match_energy(6)
+    metering.confirm_matches(1, 3)
     history = tuple(ledger.history())
 
     report = audit(history, ledger)
     assert report.clean
-    assert report.requests == Energies(posted=70, matched=60, outstanding=10)
-    assert report.consumed == 55
+    assert report.requests == Energies(posted=77, matched=75, outstanding=2)
+    assert report.consumed == 50 + 10 + 9 + 1
 
     forged = (ev.Matched(0, (Fill(1, 2, 50), Fill(1, 2, 9))),)
     report = audit(with_events(history, 4, forged), ledger)
     assert not report.clean
     assert report.difference.startswith(f"block {history[4].block}, transaction 0x")
+
+
+# ------------------------------------------------------------------ calls that log several events
+
+
+def new_market() -> tuple[MemoryLedger, MemoryLedger]:
+    """A market of meters 1 and 2 that logs into one record, and its operator's ledger."""
+    market = MemoryLedger.deploy(OWNER, AGGREGATOR, OPERATOR, PERIOD_LENGTH, Clock())
+    market.register_meters([A, B])
+    return market, market.as_account(OPERATOR)
+
+
+def test_posting_and_matching_in_one_call_is_audited_as_three_calls() -> None:
+    market, operator = new_market()
+    operator.post_and_match([Request(1, 5), Request(2, 6)], [Release(2, 7)], 1)
+    operator.post_and_match([], [Release(1, 1)], 256)
+    report = audit(market.history(), market)
+    assert report.clean
+    assert (report.matches, report.requests) == (3, Energies(11, matched=8, outstanding=3))
+
+
+def test_pairs_matched_in_one_call_are_audited_one_by_one() -> None:
+    market, operator = new_market()
+    operator.post_and_match([Request(1, 5), Request(2, 6)], [Release(2, 7), Release(1, 9)], 0)
+    market.as_account(AGGREGATOR).match_energy(10)
+    report = audit(market.history(), market)
+    assert report.clean
+    assert (report.matches, report.requests) == (3, Energies(11, matched=10, outstanding=1))
+
+
+def test_a_call_of_the_loop_may_not_cut_what_a_limited_one_may() -> None:
+    market, operator = new_market()
+    operator.post_and_match([Request(1, 5)], [Release(2, 7)], 0)
+    market.as_account(AGGREGATOR).match_energy(3)
+    *before, last = market.history()
+    assert last.events == (ev.PairMatched(0, Fill(1, 2, 3)),)
+    told = (ev.Matched(0, (Fill(1, 2, 3),)),)
+    report = audit([*before, replace(last, events=told)], market)
+    assert "the rules Matched(first=0, fills=(Fill(producer=1, consumer=2, energy=5),))" in (
+        report.difference
+    )
+
+
+def test_what_was_left_of_matches_is_counted_once() -> None:
+    market, operator = new_market()
+    operator.post_and_match([Request(1, 20)] * 3, [Release(2, 20)] * 3, 3)
+    operator.consume_match(1, 5)
+    for first, count in ((0, 2), (1, 2), (0, 3)):
+        operator.confirm_matches(first, count)
+    report = audit(market.history(), market)
+    assert report.clean
+    assert report.consumed == 60
+
+
+def test_what_was_drawn_of_a_match_before_the_rest_has_no_consequence() -> None:
+    market, operator = new_market()
+    operator.post_and_match([Request(1, 20)], [Release(2, 20)], 1)
+    operator.consume_match(0, 5)
+    operator.confirm_matches(0, 1)
+    *before, _, last = market.history()
+    altered = replace(last, events=(ev.DeliveryConfirmed(0, 6),))
+    report = audit([*before, altered, last], market)
+    assert report.clean
+    assert report.consumed == 20
+
+
+@pytest.mark.parametrize("count", [0, 2, 257, 2**256 - 1])
+def test_confirmed_matches_that_do_not_exist_are_found(count: int) -> None:
+    market, operator = new_market()
+    operator.post_and_match([Request(1, 20)], [Release(2, 20)], 1)
+    forged = Receipt((ev.MatchesConfirmed(0, count),), HONEST[0].timestamp + PERIOD_LENGTH)
+    report = audit([*market.history(), forged], market)
+    assert "the rules refuse MatchesConfirmed(" in report.difference

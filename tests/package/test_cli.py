@@ -124,8 +124,47 @@ def test_a_file_trades_to_what_its_readings_add_up_to(run: Run, hourly: Path) ->
     assert audit["releases_wh"]["posted"] == sum(needs)
     assert audit["consumed_wh"] == matched
     gas = result["gas"]
+    assert gas["posting_and_matching"] == 0
     trading = gas["posting"] + gas["matching"] + gas["consuming"]
     assert gas["per_matched_kwh"] == pytest.approx(trading * 1000 / matched)
+
+
+def test_packed_homes_trade_the_same_for_less_gas(run: Run, short: Path) -> None:
+    single = json.loads(run("demo", "--data", short, "--json").out)
+    packed = json.loads(run("demo", "--data", short, "--packed", "--json").out)
+    assert packed["energy_wh"] == single["energy_wh"]
+    assert packed["matches"] == single["matches"]
+    assert packed["audit"]["clean"]
+    gas = packed["gas"]
+    assert gas["posting"] == gas["matching"] == 0
+    trading = gas["posting_and_matching"] + gas["consuming"]
+    matched = packed["energy_wh"]["matched"]
+    assert gas["per_matched_kwh"] == pytest.approx(trading * 1000 / matched)
+    assert gas["per_matched_kwh"] < single["gas"]["per_matched_kwh"]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ((), ["posting", "matching", "consuming"]),
+        (("--packed",), ["posting and matching", "consuming"]),
+    ],
+)
+def test_the_table_names_what_gas_was_used_for(
+    run: Run, short: Path, options: tuple[str, ...], named: list[str]
+) -> None:
+    out = run("demo", "--data", short, *options).out
+    assert re.findall(r"Gas of ([a-z ]+?) +\W", out) == named
+
+
+def test_matches_and_confirmations_are_told_in_words() -> None:
+    from energy_chain.cli.printing import described
+    from energy_chain.events import MatchesConfirmed, PairMatched
+    from energy_chain.market import Fill
+
+    assert described(PairMatched(1234, Fill(1, 2, 500))) == "Match 1,234: 0.500 kWh matched."
+    assert described(MatchesConfirmed(3, 1)) == "All consumed of 1 match from match 3 on."
+    assert described(MatchesConfirmed(3, 20)) == "All consumed of 20 matches from match 3 on."
 
 
 def test_the_table_names_the_energies_and_the_audit(run: Run, short: Path) -> None:

@@ -18,6 +18,7 @@ from energy_chain.errors import MalformedOrder
 from energy_chain.events import (
     DeliveriesConfirmed,
     DeliveryConfirmed,
+    MatchesConfirmed,
     MeterRegistered,
     Receipt,
     ReleasePosted,
@@ -168,7 +169,18 @@ def test_where_nothing_was_needed_there_is_no_local_share() -> None:
     assert trade.local_share is None
 
 
-def test_gas_is_added_up_by_what_it_was_used_for() -> None:
+@pytest.mark.parametrize(
+    ("packed", "separate", "gas"),
+    [
+        (False, False, (4000, 2000, 0, 2000)),
+        (False, True, (4000, 2000, 0, 2000)),
+        (True, True, (2000, 2000, 0, 2000)),
+        (True, False, (0, 0, 2000, 2000)),
+    ],
+)
+def test_gas_is_added_up_by_what_it_was_used_for(
+    packed: bool, separate: bool, gas: tuple[int, ...]
+) -> None:
     class Costly(MemoryLedger):
         def as_account(self, account: str) -> Costly:
             return Costly(self._book, account)
@@ -178,12 +190,20 @@ def test_gas_is_added_up_by_what_it_was_used_for() -> None:
 
     clock = Clock()
     ledger = Costly.deploy(OWNER, AGGREGATOR, OPERATOR, clock.period, clock)
+    operator = ledger.as_account(OPERATOR)
+    aggregator = ledger.as_account(AGGREGATOR) if separate else None
     readings = of_nets({"a": "500", "b": "-250"}, {"a": "500", "b": "-250"})
-    trade = replay(readings, accounts_of(readings), ledger.as_account(OPERATOR), clock)
-    assert (trade.setup_gas, trade.posting_gas) == (1000, 4000)
-    assert (trade.matching_gas, trade.consuming_gas) == (2000, 2000)
-    assert trade.trading_gas == 8000
-    assert trade.gas_per_matched_kwh == 16_000
+    accounts = accounts_of(readings)
+    trade = replay(readings, accounts, operator, clock, packed=packed, aggregator=aggregator)
+    assert trade.setup_gas == 1000
+    assert gas == (
+        trade.posting_gas,
+        trade.matching_gas,
+        trade.posting_and_matching_gas,
+        trade.consuming_gas,
+    )
+    assert trade.trading_gas == sum(gas)
+    assert trade.gas_per_matched_kwh == 2 * sum(gas)
 
 
 def test_a_period_that_ends_too_early_names_the_remedy() -> None:
@@ -271,11 +291,36 @@ def test_packed_batches_are_the_operators_calls_and_as_few_as_possible() -> None
     assert [e.orders for e in events(ledger, ReleasesPosted)] == [
         (Release(2, 30), Release(3, 10))
     ] * 2
+    assert not events(ledger, DeliveriesConfirmed)
+    # The second begins within a word.
+    assert events(ledger, MatchesConfirmed) == [MatchesConfirmed(0, 2), MatchesConfirmed(2, 2)]
+    # The deployment, the registration, and two calls in each period.
+    assert len(list(ledger.history())) == 2 + 2 * 2
+
+
+def test_matches_of_others_between_those_of_the_homes_are_left_alone() -> None:
+    class Crowded(MemoryLedger):
+        def as_account(self, account: str) -> Crowded:
+            return Crowded(self._book, account)
+
+        def post_and_match(self, requests: Any, releases: Any, max_matches: int) -> Receipt:
+            others = [Release(1, 7)]
+            return super().post_and_match(
+                requests, [*releases[:1], *others, *releases[1:]], max_matches
+            )
+
+    clock = Clock()
+    ledger = Crowded.deploy(OWNER, AGGREGATOR, OPERATOR, clock.period, clock).as_account(OPERATOR)
+    ledger.register_meters(["somebody"])
+    readings = of_nets(*[{"a": "50", "b": "-30", "c": "-10"}] * 2)
+    trade = replay(readings, accounts_of(readings), ledger, clock, packed=True)
     # The second begins within a word: what stands in it already is left alone.
     assert events(ledger, DeliveriesConfirmed) == [
-        DeliveriesConfirmed(0, (30, 10, 0, 0)),
-        DeliveriesConfirmed(0, (0, 0, 30, 10)),
+        DeliveriesConfirmed(0, (30, 0, 10, 0)),
+        DeliveriesConfirmed(0, (0, 0, 0, 30, 0, 10, 0, 0)),
     ]
+    assert trade.consumed == 80
+    assert [match.energy for match in ledger.matches_of("somebody")] == [7, 7]
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -294,9 +339,11 @@ def test_more_homes_than_a_batch_trade_in_several() -> None:
     trade, ledger = traded(of_nets(nets), packed=True)
     assert [len(e.orders) for e in events(ledger, RequestsPosted)] == [MAX_BATCH, 2]
     assert [len(e.orders) for e in events(ledger, ReleasesPosted)] == [MAX_BATCH, 1]
-    confirmed = [e.first for e in events(ledger, DeliveriesConfirmed)]
-    assert confirmed == [0, MAX_BATCH]
     assert trade.matches > MAX_BATCH
+    assert events(ledger, MatchesConfirmed) == [
+        MatchesConfirmed(0, MAX_BATCH),
+        MatchesConfirmed(MAX_BATCH, trade.matches - MAX_BATCH),
+    ]
     assert (trade.offered, trade.needed) == (2 * MAX_BATCH + 4, 3 * MAX_BATCH + 3)
     assert trade.matched == trade.consumed == 2 * MAX_BATCH + 4
     assert audit(ledger.history(), ledger).clean
@@ -310,15 +357,34 @@ def test_a_batch_that_is_refused_leaves_those_before_it() -> None:
     receipts: list[Receipt] = []
     with pytest.raises(MalformedOrder):
         receipts.extend(post_batches(ledger, orders, [Release(1, 5)]))
-    assert (ledger.request_counter(), ledger.release_counter()) == (MAX_BATCH, 0)
+    assert (ledger.request_counter(), ledger.release_counter()) == (MAX_BATCH, 1)
     assert list(post_batches(ledger, [], [])) == []
+
+
+@pytest.mark.parametrize(("requests", "releases"), [(1, 0), (0, 1), (3, 2), (300, 2), (2, 513)])
+def test_both_sides_are_posted_in_as_few_calls_as_possible(requests: int, releases: int) -> None:
+    ledger = market(Clock())
+    ledger.register_meters(["a"])
+    orders = [Request(1, 5)] * requests, [Release(1, 5)] * releases
+    receipts = list(post_batches(ledger, *orders))
+    assert len(receipts) == -(-max(requests, releases) // MAX_BATCH)
+    assert (ledger.request_counter(), ledger.release_counter()) == (requests, releases)
+    assert ledger.match_counter() == 0
+
+
+def test_batches_are_matched_in_the_calls_that_post_them() -> None:
+    ledger = market(Clock())
+    ledger.register_meters(["a"])
+    (receipt,) = post_batches(ledger, [Request(1, 5)] * 9, [Release(1, 9)] * 5, matching=True)
+    assert sum(fill.energy for fill in receipt.fills) == 45
+    assert (ledger.requests_outstanding(), ledger.releases_outstanding()) == (0, 0)
 
 
 # ------------------------------------------------------------------ other parties
 
 
 class Interfering(MemoryLedger):
-    """After each order or batch of releases, somebody else matches what is pending."""
+    """After each release, or batches of both sides, somebody else matches what is pending."""
 
     def as_account(self, account: str) -> Interfering:
         return Interfering(self._book, account)
@@ -326,8 +392,8 @@ class Interfering(MemoryLedger):
     def post_release(self, meter: str, energy: int) -> Receipt:
         return self._then_match(super().post_release(meter, energy))
 
-    def post_releases(self, releases: Any) -> Receipt:
-        return self._then_match(super().post_releases(releases))
+    def post_and_match(self, requests: Any, releases: Any, max_matches: int) -> Receipt:
+        return self._then_match(super().post_and_match(requests, releases, max_matches))
 
     def _then_match(self, receipt: Receipt) -> Receipt:
         MemoryLedger(self._book, AGGREGATOR).match_pending(1)
@@ -345,7 +411,8 @@ def test_what_another_aggregator_matched_is_drawn_and_counted_as_well(
     clock = Clock()
     ledger = Interfering.deploy(OWNER, AGGREGATOR, OPERATOR, clock.period, clock)
     operator = ledger.as_account(OPERATOR)
-    trade = replay(readings, accounts_of(readings), operator, clock, packed=packed)
+    accounts = accounts_of(readings)
+    trade = replay(readings, accounts, operator, clock, packed=packed, aggregator=operator)
     total = 2 * (250 if releases == 1 else 350)
     assert (trade.matches, trade.matched, trade.consumed) == (2 * releases, total, total)
     assert trade.to_grid == 1000 - total
@@ -353,25 +420,39 @@ def test_what_another_aggregator_matched_is_drawn_and_counted_as_well(
     assert [match.energy for match in operator.matches_of(accounts_of(readings)["b"])] == [0, 0]
 
 
-def test_whoever_is_given_as_aggregator_matches() -> None:
-    callers: list[str] = []
+@pytest.mark.parametrize(
+    ("packed", "separate", "events_of_matching"),
+    [(False, True, 1), (False, False, 1), (True, True, 1), (True, False, 4)],
+)
+def test_whoever_is_given_as_aggregator_matches(
+    packed: bool, separate: bool, events_of_matching: int
+) -> None:
+    matched: list[tuple[str, int]] = []
 
     class Watched(MemoryLedger):
         def as_account(self, account: str) -> Watched:
             return Watched(self._book, account)
 
-        def match_pending(self, max_matches: int) -> Receipt:
-            callers.append(self.account)
-            return super().match_pending(max_matches)
+        def _receipt(self, *happened: Any) -> Receipt:
+            receipt = super()._receipt(*happened)
+            if receipt.fills:
+                matched.append((self.account, len(happened)))
+            return receipt
 
     readings, clock = of_nets({"a": "5", "b": "-3"}), Clock()
     ledger = Watched.deploy(OWNER, AGGREGATOR, OPERATOR, clock.period, clock)
     operator, aggregator = ledger.as_account(OPERATOR), ledger.as_account(AGGREGATOR)
-    accounts = accounts_of(readings)
-    assert replay(readings, accounts, operator, clock, aggregator=aggregator).consumed == 3
-    clock.now = 0
-    assert replay(readings, accounts, operator, clock, packed=True).consumed == 3
-    assert callers == [AGGREGATOR, OPERATOR]
+    trade = replay(
+        readings,
+        accounts_of(readings),
+        operator,
+        clock,
+        packed=packed,
+        aggregator=aggregator if separate else None,
+    )
+    assert (trade.matches, trade.consumed) == (1, 3)
+    # Four: one call opened the period, posted both sides and matched them.
+    assert matched == [(AGGREGATOR if separate else OPERATOR, events_of_matching)]
 
 
 def test_nothing_is_posted_into_a_period_that_is_not_the_readings() -> None:

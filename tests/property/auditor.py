@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from energy_chain import events
 from energy_chain.events import Event
+from energy_chain.market import Fill
 
 
 class Auditor:
@@ -24,9 +25,8 @@ class Auditor:
         """Wh of every match."""
         self.unconsumed: list[int] = []
         self._numbers: dict[str, int] = {}
-        self._limit: int | None = None
 
-    def hear(self, happened: Iterable[Event]) -> None:
+    def hear(self, happened: Sequence[Event]) -> None:
         """Checks the events of one call."""
         for event in happened:
             match event:
@@ -42,20 +42,23 @@ class Auditor:
                     self._post_releases(first, [(o.meter, o.energy) for o in orders])
                 case events.PeriodOpened(_, expired_requests, expired_releases):
                     self._expire(expired_requests, expired_releases)
-                case events.MatchingLimited(energy):
-                    self._limit = energy
                 case events.Matched(first, fills):
                     assert first == len(self.matched)
                     for fill in fills:
-                        self._fill(fill.producer, fill.consumer, fill.energy)
-                    assert not self._limit, "less was matched than announced"
-                    self._limit = None
+                        assert self._fill(fill) == fill.energy, "not all that was possible"
+                case events.PairMatched(index, fill):
+                    assert index == len(self.matched)
+                    cut = self._fill(fill) > fill.energy
+                    assert not cut or event is happened[-1], "cut, but not the last"
                 case events.DeliveryConfirmed(index, energy):
                     self._consume(index, energy)
                 case events.DeliveriesConfirmed(first, energies):
                     for index, energy in enumerate(energies, first):
                         if energy:
                             self._consume(index, energy)
+                case events.MatchesConfirmed(first, count):
+                    assert 0 < count <= len(self.matched) - first
+                    self.unconsumed[first : first + count] = [0] * count
 
     def assert_balanced(self) -> None:
         """Fails unless every Wh is accounted for, on both sides."""
@@ -85,20 +88,19 @@ class Auditor:
         self.expired_releases += sum(left for _, left in self.releases)
         self.requests, self.releases = [], []
 
-    def _fill(self, producer: int, consumer: int, energy: int) -> None:
+    def _fill(self, fill: Fill) -> int:
+        """Moves what a match moves; returns what it could have moved at most."""
         request, release = self.requests[0], self.releases[0]
-        assert (producer, consumer) == (request[0], release[0]), "not the oldest orders"
+        assert (fill.producer, fill.consumer) == (request[0], release[0]), "not the oldest orders"
         possible = min(request[1], release[1])
-        if self._limit is not None:
-            possible = min(possible, self._limit)
-            self._limit -= energy
-        assert energy == possible > 0
+        assert 0 < fill.energy <= possible
         for queue in self.requests, self.releases:
-            queue[0][1] -= energy
+            queue[0][1] -= fill.energy
             if queue[0][1] == 0:
                 del queue[0]
-        self.matched.append(energy)
-        self.unconsumed.append(energy)
+        self.matched.append(fill.energy)
+        self.unconsumed.append(fill.energy)
+        return possible
 
     def _consume(self, index: int, energy: int) -> None:
         assert 0 < energy <= self.unconsumed[index]

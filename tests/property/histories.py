@@ -56,11 +56,17 @@ def single_posts(draw: st.DrawFn) -> Call:
 
 
 @st.composite
-def batch_posts(draw: st.DrawFn) -> Call:
-    """A batch of orders; one bad one spoils it."""
+def order_lists(draw: st.DrawFn) -> list[tuple[int, int]]:
+    """Meter numbers and energies of the orders of a batch, now and then bad ones."""
     numbers = draw(st.sampled_from([meter_numbers, meter_numbers, any_numbers]))
     wh = draw(st.sampled_from([small_energies, energies, any_energies]))
-    orders = draw(st.lists(st.tuples(numbers, wh), max_size=11))
+    return draw(st.lists(st.tuples(numbers, wh), max_size=11))
+
+
+@st.composite
+def batch_posts(draw: st.DrawFn) -> Call:
+    """A batch of orders; one bad one spoils it."""
+    orders = draw(order_lists())
     sender = draw(sent_by("metering_operator"))
     return draw(
         st.sampled_from(
@@ -70,6 +76,15 @@ def batch_posts(draw: st.DrawFn) -> Call:
             ]
         )
     )
+
+
+@st.composite
+def batch_trades(draw: st.DrawFn) -> Call:
+    """Batches of both sides, matched as they are posted; one bad order spoils both."""
+    requests = [Request(*order) for order in draw(order_lists())]
+    releases = [Release(*order) for order in draw(order_lists())]
+    sender = draw(sent_by("metering_operator"))
+    return Call(sender, "post_and_match", (requests, releases, draw(max_matches)))
 
 
 @st.composite
@@ -88,11 +103,13 @@ def calls_of(method: str, sender: Any, *arguments: Any) -> st.SearchStrategy[Cal
 
 
 match_indexes = st.one_of(st.integers(0, 20), st.integers(2040, 2060))
+match_counts = st.one_of(st.integers(1, 9), st.sampled_from([0, 256, 257]))
 new_roles = st.one_of(accounts, accounts, st.just(ZERO_ADDRESS))
 
 CALLS: dict[str, tuple[int, st.SearchStrategy[Call]]] = {
     "single post": (10, single_posts()),
     "batch": (7, batch_posts()),
+    "batches of both sides": (5, batch_trades()),
     "match": (7, calls_of("match_pending", accounts, max_matches)),
     "match energy": (3, calls_of("match_energy", sent_by("aggregator"), any_energies)),
     "consume": (3, meters.flatmap(lambda m: calls_of(
@@ -100,6 +117,8 @@ CALLS: dict[str, tuple[int, st.SearchStrategy[Call]]] = {
     "consume match": (3, calls_of(
         "consume_match", sent_by("metering_operator", *METERS[:3]), match_indexes, any_energies)),
     "confirm": (3, confirmations()),
+    "confirm all": (3, calls_of(
+        "confirm_matches", sent_by("metering_operator"), match_indexes, match_counts)),
     "wait": (1, calls_of("wait", st.just(OWNER), st.sampled_from([1, 3, PERIOD, 5 * PERIOD]))),
     "register": (1, calls_of(
         "register_meters", sent_by("owner", "metering_operator"), st.lists(meters, max_size=2))),
@@ -121,16 +140,10 @@ def histories(min_size: int, max_size: int) -> st.SearchStrategy[list[Call]]:
     return st.lists(any_call, min_size=min_size, max_size=max_size)
 
 
+good_requests = st.lists(st.builds(Request, meter_numbers, small_energies), min_size=1, max_size=6)
+good_releases = st.lists(st.builds(Release, meter_numbers, small_energies), min_size=1, max_size=6)
 good_posts = st.one_of(
-    calls_of(
-        "post_requests",
-        st.just(OPERATOR),
-        st.lists(st.builds(Request, meter_numbers, small_energies), min_size=1, max_size=6),
-    ),
-    calls_of(
-        "post_releases",
-        st.just(OPERATOR),
-        st.lists(st.builds(Release, meter_numbers, small_energies), min_size=1, max_size=6),
-    ),
+    calls_of("post_requests", st.just(OPERATOR), good_requests),
+    calls_of("post_releases", st.just(OPERATOR), good_releases),
 )
 """Batches that are posted as long as there is room."""

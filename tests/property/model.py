@@ -13,6 +13,7 @@ from energy_chain.errors import (
     AboveMatched,
     CannotMatch,
     ConfirmationMisaligned,
+    InvalidMatchCount,
     MarketRefusal,
     MatchNotKept,
     NoMatch,
@@ -49,10 +50,13 @@ class Side:
     def left(self) -> int:
         return sum(order.left for order in self.outstanding)
 
-    def post(self, orders: Sequence[Request | Release]) -> None:
+    def check_room(self, orders: Sequence[Request | Release]) -> None:
         in_use = len(self.outstanding) + self.head % 4  # up to the first lane of the head's word
         if in_use + len(orders) > self._capacity:
             raise self._full
+
+    def post(self, orders: Sequence[Request | Release]) -> None:
+        self.check_room(orders)
         self.orders += [Order(order.meter, order.energy, order.energy) for order in orders]
 
     def expire(self) -> None:
@@ -85,6 +89,15 @@ class NaiveMarket:
         while len(fills) < max_matches and self.requests.outstanding and self.releases.outstanding:
             fills.append(self._match(2**32))
         return fills
+
+    def post_and_match(
+        self, requests: Sequence[Request], releases: Sequence[Release], max_matches: int
+    ) -> list[Fill]:
+        self.requests.check_room(requests)
+        self.releases.check_room(releases)
+        self.requests.post(requests)
+        self.releases.post(releases)
+        return self.match_pending(max_matches)
 
     def match_energy(self, energy: int) -> list[Fill]:
         possible = min(self.requests.left, self.releases.left)
@@ -147,3 +160,10 @@ class NaiveMarket:
         for index, energy in enumerate(energies, first):
             if energy:
                 self.unconsumed[index] -= energy
+
+    def confirm_matches(self, first: int, count: int) -> None:
+        if not 1 <= count <= 256:
+            raise InvalidMatchCount
+        if not self.is_kept(first) or not self.is_kept(first + count - 1):
+            raise MatchNotKept
+        self.unconsumed[first : first + count] = [0] * count

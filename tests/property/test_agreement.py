@@ -5,7 +5,7 @@ import random
 import pytest
 from hypothesis import given, settings
 
-from energy_chain.errors import CounterUsedUp
+from energy_chain.errors import BatchEmpty, CounterUsedUp, InvalidMaxMatches, MarketPaused
 from energy_chain.events import PeriodOpened
 from energy_chain.market import CAPACITY, Release, Request
 
@@ -15,7 +15,7 @@ from .markets import AGGREGATOR, GENESIS, METERS, OPERATOR, PERIOD, STAGES, STRA
 
 @pytest.mark.parametrize("name", STAGES)
 @given(history=histories(12, 40))
-@settings(DETERMINISTIC, max_examples=8)
+@settings(DETERMINISTIC, max_examples=4)
 def test_contract_and_twin_agree_on_any_history(name, history):
     pair = stage(name).pair()
     for call in history:
@@ -46,13 +46,19 @@ def test_a_period_begins_with_its_first_second_in_both(seconds, opens):
 def test_every_slot_and_match_agrees_after_laps_of_both_rings():
     chosen = random.Random(7)
     pair = stage("about to wrap").pair()
-    for _ in range(5):
-        for side, order in ("requests", Request), ("releases", Release):
-            batch = [
+    for lap in range(5):
+        requests, releases = (
+            [
                 order(chosen.randint(1, 5), chosen.randint(1, 3))
                 for _ in range(chosen.randint(201, 256))
             ]
-            pair.do(Call(OPERATOR, f"post_{side}", (batch,)))
+            for order in (Request, Release)
+        )
+        if lap % 2:
+            pair.do(Call(OPERATOR, "post_requests", (requests,)))
+            pair.do(Call(OPERATOR, "post_releases", (releases,)))
+        else:
+            pair.do(Call(OPERATOR, "post_and_match", (requests, releases, 256)))
         for most in 3, 256, 256:
             pair.do(Call(STRANGER, "match_pending", (most,)))
     assert pair.contract.match_counter() > 3000
@@ -86,6 +92,23 @@ def test_both_match_no_more_than_256_orders_for_an_energy(energy):
     pair.assert_same()
 
 
+@pytest.mark.parametrize(
+    ("method", "arguments", "refusal"),
+    [
+        ("post_requests", ([],), MarketPaused),
+        ("post_releases", ([],), MarketPaused),
+        ("post_and_match", ([], [], 0), BatchEmpty),
+        ("post_and_match", ([], [], 257), InvalidMaxMatches),
+        ("post_and_match", ([Request(9, 1)], [], 257), InvalidMaxMatches),
+        ("post_and_match", ([Request(9, 1)], [], 256), MarketPaused),
+    ],
+)
+def test_of_two_reasons_both_name_the_same_in_a_pause(method, arguments, refusal):
+    pair = stage("empty").pair()
+    pair.do(Call("owner", "pause"))
+    assert pair.do(Call(OPERATOR, method, arguments)) is refusal
+
+
 @pytest.mark.parametrize("offered", [1, 4, 5])
 @pytest.mark.parametrize("count", [1, 3, 4, 5])
 def test_both_sides_used_up_by_the_same_fill_leave_both_queues(count, offered):
@@ -116,6 +139,7 @@ def test_both_count_matches_up_to_the_last_number_and_no_further():
     pair.do(Call(OPERATOR, "post_requests", ([Request(1, 1)] * 12,)))
     pair.do(Call(OPERATOR, "post_releases", ([Release(2, 1)] * 12,)))
     assert pair.do(Call(STRANGER, "match_pending", (12,))) is CounterUsedUp
+    assert pair.do(Call(OPERATOR, "post_and_match", ([Request(3, 1)], [], 12))) is CounterUsedUp
     assert isinstance(pair.do(Call(STRANGER, "match_pending", (11,))), tuple)
     assert pair.do(Call(STRANGER, "match_pending", (1,))) is CounterUsedUp
     assert pair.do(Call(AGGREGATOR, "match_energy", (1,))) is CounterUsedUp

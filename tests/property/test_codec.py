@@ -1,18 +1,19 @@
 """What Python packs, Python and the contract unpack."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from energy_chain.events import DeliveriesConfirmed, ReleasesPosted, RequestsPosted
 from energy_chain.market import MAX_ENERGY, MAX_METERS, Fill, Release, Request
 from energy_chain.packing import (
+    order_lanes,
     pack_energies,
-    pack_releases,
-    pack_requests,
+    pack_orders,
     unpack_energies,
     unpack_fills,
-    unpack_releases,
-    unpack_requests,
+    unpack_orders,
+    unpack_pair,
 )
 
 from .histories import DETERMINISTIC
@@ -25,18 +26,22 @@ posted = st.lists(st.tuples(st.integers(1, 5), wh.filter(bool)), min_size=1, max
 many = settings(DETERMINISTIC, max_examples=100)
 
 
-@given(orders)
+@pytest.mark.parametrize("side", [Request, Release])
+@given(batch=orders)
 @many
-def test_requests_survive_packing(batch):
-    requests = tuple(Request(*order) for order in batch)
-    assert unpack_requests(pack_requests(requests)) == requests
+def test_orders_survive_packing(side, batch):
+    posted = tuple(side(*order) for order in batch)
+    words = pack_orders(posted)
+    assert unpack_orders(side, words) == posted
+    assert order_lanes(side, words) == [*posted, *(side(0, 0),) * (-len(posted) % 4)]
 
 
-@given(orders)
-@many
-def test_releases_survive_packing(batch):
-    releases = tuple(Release(*order) for order in batch)
-    assert unpack_releases(pack_releases(releases)) == releases
+def test_an_order_is_laid_out_as_drawn():
+    for side in Request, Release:
+        assert pack_orders([side(0x1234, 0x56789ABC), side(1, 2)]) == [
+            0x0000_1234_56789ABC | 0x0000_0001_00000002 << 64
+        ]
+        assert order_lanes(side, [0xFFFF_0001_00000002])[0] == side(1, 2)  # without its price
 
 
 @given(st.lists(wh, max_size=256))
@@ -49,7 +54,7 @@ def test_energies_survive_packing_padded_to_words(energies):
 @given(orders)
 @many
 def test_words_are_as_many_as_the_orders_need(batch):
-    words = pack_requests([Request(*order) for order in batch])
+    words = pack_orders([Request(*order) for order in batch])
     assert len(words) == (len(batch) + 3) // 4
     assert all(0 < word < 2**256 for word in words)
 
@@ -68,6 +73,13 @@ def test_fills_are_unpacked_from_where_a_call_began(triples, first):
         a << 192 | b << 128 | c << 64 | d for a, b, c, d in zip(*[iter(lanes)] * 4, strict=True)
     ]
     assert unpack_fills(first, words) == tuple(fills)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, MAX_METERS), st.integers(1, MAX_METERS), wh)
+@many
+def test_a_pair_is_unpacked_with_its_index(index, producer, consumer, energy):
+    lane = producer << 48 | consumer << 32 | energy
+    assert unpack_pair(index << 64 | lane) == (index, Fill(producer, consumer, energy))
 
 
 @given(posted)

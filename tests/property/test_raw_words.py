@@ -17,8 +17,6 @@ from .histories import DETERMINISTIC
 from .markets import METERS, OPERATOR, REGISTER, Call, Stage
 
 RETIRED = 3
-SIDES = {"post_requests": (48, 32), "post_releases": (32, 48)}
-"""Where each side keeps the meter number and the limit price."""
 
 fields = st.tuples(
     st.sampled_from([0, 1, 2, 4, 5, 5, RETIRED, 6, 2**16 - 1]),
@@ -46,11 +44,22 @@ def contract() -> Contract:
     )
 
 
-def packed(lanes: list[tuple[int, int, int]], meter_at: int, price_at: int) -> int:
-    return sum(
-        (meter << meter_at | energy | price << price_at) << 64 * i
-        for i, (meter, energy, price) in enumerate(lanes)
-    )
+def packed(batch: list[tuple[Any, ...]]) -> list[int]:
+    return [
+        sum(
+            (price << 48 | meter << 32 | energy) << 64 * i
+            for i, (meter, energy, price) in enumerate(word)
+        )
+        for word in batch
+    ]
+
+
+def taken(method: str, *arguments: Any) -> bool:
+    try:
+        contract().functions[method](*arguments).call({"from": OPERATOR, "gas": 1_000_000})
+    except Web3Exception:
+        return False
+    return True
 
 
 def may_be_posted(batch: list[tuple[Any, ...]]) -> bool:
@@ -64,14 +73,16 @@ def may_be_posted(batch: list[tuple[Any, ...]]) -> bool:
     )
 
 
-@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("method", ["post_requests", "post_releases"])
 @given(batch=st.one_of(words, mostly_good))
-@settings(DETERMINISTIC, max_examples=250)
-def test_a_batch_is_taken_if_and_only_if_every_order_in_it_is_good(side, batch):
-    call = contract().functions[side]([packed(word, *SIDES[side]) for word in batch])
-    try:
-        call.call({"from": OPERATOR, "gas": 1_000_000})
-        taken = True
-    except Web3Exception:
-        taken = False
-    assert taken == (bool(batch) and may_be_posted(batch))
+@settings(DETERMINISTIC, max_examples=150)
+def test_a_batch_is_taken_if_and_only_if_every_order_in_it_is_good(method, batch):
+    assert taken(method, packed(batch)) == (bool(batch) and may_be_posted(batch))
+
+
+@given(requests=mostly_good, releases=mostly_good, most=st.integers(0, 9))
+@settings(DETERMINISTIC, max_examples=150)
+def test_both_sides_are_taken_if_and_only_if_every_order_of_both_is_good(requests, releases, most):
+    sides = [batch for batch in (requests, releases) if batch]
+    expected = bool(sides) and all(map(may_be_posted, sides))
+    assert taken("post_and_match", packed(requests), packed(releases), most) == expected

@@ -8,21 +8,33 @@ from hypothesis import strategies as st
 from energy_chain import memory_ledger
 from energy_chain.market import CAPACITY, MATCH_CAPACITY, Release, Request
 
-from .histories import DETERMINISTIC, calls_of, good_posts, meter_numbers, small_energies
+from .histories import (
+    DETERMINISTIC,
+    calls_of,
+    good_posts,
+    good_releases,
+    good_requests,
+    meter_numbers,
+    small_energies,
+)
 from .markets import AGGREGATOR, OPERATOR, PERIOD, Call
 from .twin_and_model import TwinAndModel
 
 SMALL = 8, 16
 indexes = st.integers(0, 60)
 trades = st.sampled_from(
-    ["post"] * 6 + ["match"] * 4 + ["energy", "consume", "match of", "wait"]
+    ["post"] * 6 + ["match"] * 4 + ["trade"] * 2 + ["energy", "consume", "match of", "all", "wait"]
 ).flatmap(
     {
         "post": good_posts,
+        "trade": calls_of(
+            "post_and_match", st.just(OPERATOR), good_requests, good_releases, st.integers(0, 9)
+        ),
         "match": calls_of("match_pending", st.just(OPERATOR), st.integers(1, 9)),
         "energy": calls_of("match_energy", st.just(AGGREGATOR), st.integers(1, 12)),
         "consume": calls_of("consume", st.just(OPERATOR), meter_numbers, small_energies),
         "match of": calls_of("consume_match", st.just(OPERATOR), indexes, small_energies),
+        "all": calls_of("confirm_matches", st.just(OPERATOR), indexes, st.integers(0, 9)),
         "wait": calls_of("wait", st.just(OPERATOR), st.just(PERIOD)),
     }.__getitem__
 )

@@ -36,6 +36,11 @@ class Trading(RuleBasedStateMachine):
         order = {"requests": Request, "releases": Release}[side]
         self.do(Call("metering_operator", f"post_{side}", ([order(number, energy)],)))
 
+    @rule(requests=batches, releases=batches, most=st.sampled_from([0, 1, 3, 256]))
+    def post_and_match(self, requests, releases, most):
+        sides = [Request(*fields) for fields in requests], [Release(*fields) for fields in releases]
+        self.do(Call("metering_operator", "post_and_match", (*sides, most)))
+
     @rule(sender=accounts, most=st.sampled_from([1, 2, 3, 256]))
     def match(self, sender, most):
         self.do(Call(sender, "match_pending", (most,)))
@@ -51,6 +56,10 @@ class Trading(RuleBasedStateMachine):
     @rule(word=st.integers(0, 3), energies=st.lists(st.integers(0, 2), min_size=1, max_size=5))
     def confirm(self, word, energies):
         self.do(Call("metering_operator", "confirm_deliveries", (4 * word, energies)))
+
+    @rule(first=st.integers(0, 12), count=st.integers(1, 6))
+    def confirm_all(self, first, count):
+        self.do(Call("metering_operator", "confirm_matches", (first, count)))
 
     @rule(periods=st.sampled_from([1, 1, 7]))
     def wait(self, periods):
@@ -128,6 +137,6 @@ class TwinAndLists(Trading):
 
 
 TestContractAndTwin = ContractAndTwin.TestCase
-TestContractAndTwin.settings = settings(DETERMINISTIC, max_examples=12, stateful_step_count=20)
+TestContractAndTwin.settings = settings(DETERMINISTIC, max_examples=10, stateful_step_count=20)
 TestTwinAndLists = TwinAndLists.TestCase
 TestTwinAndLists.settings = settings(DETERMINISTIC, max_examples=100, stateful_step_count=50)

@@ -1,0 +1,1 @@
+"""Contracts that the benchmark measures the market's gas against. None is to be deployed."""

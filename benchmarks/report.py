@@ -1,0 +1,383 @@
+"""The report: what was measured, as JSON for programs and as Markdown for people."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import bounds
+from benchmarks.laboratory import Cost
+from benchmarks.scenarios import BATCH, Row
+from benchmarks.subjects import FIRST_LAP, STEADY, AddressRing, AncestorsWay, Market
+
+MONEY = Path(__file__).parent / "money.toml"
+PARTS = ("intrinsic", "calldata", "storage", "log", "computation")
+BEGIN, END = "<!-- gas: python -m benchmarks -->", "<!-- end of gas -->"
+"""Where the README keeps the main table."""
+
+TWO_CALLS = f"whole life, operator, two calls, {BATCH} pairs"
+FOUR_CALLS = f"whole life, operator, four calls, {BATCH} pairs"
+ONE_EACH = "whole life, one transaction each, matched in a batch"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A run of the benchmark.
+
+    Attributes:
+        vyper: the compiler's version.
+        evm: the rules of the chain.
+        optimizer: the compiler's mode.
+        deployment: gas and bytes of the contract.
+        rows: every scenario, by the heading that it stands under.
+    """
+
+    vyper: str
+    evm: str
+    optimizer: str
+    deployment: dict[str, int]
+    rows: dict[str, list[Row]]
+
+    def all_rows(self) -> list[Row]:
+        """Every scenario."""
+        return [row for rows in self.rows.values() for row in rows]
+
+    def row(self, key: str) -> Row:
+        """The scenario of a key."""
+        return next(row for row in self.all_rows() if row.key == key)
+
+    def to_json(self) -> str:
+        """As JSON, the same for the same figures."""
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Report:
+        """What `to_json` wrote.
+
+        Raises:
+            ValueError: it is no report of this version.
+        """
+        try:
+            told: dict[str, Any] = json.loads(text)
+            rows = {
+                heading: [Row(**{**row, "cost": Cost(**row["cost"])}) for row in rows]
+                for heading, rows in told.pop("rows").items()
+            }
+            return cls(rows=rows, **told)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                "a file is no report of this version: give a report.json that "
+                "python -m benchmarks wrote"
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What gas costs on a chain, by assumption: see `money.toml`."""
+
+    gas_price: float
+    data_price: float
+    token_price: float
+    block_gas: int
+    block_time: float
+
+    def euro(self, cost: Cost) -> float:
+        """Euro for what transactions used."""
+        gwei = cost.total * self.gas_price + cost.data_bytes * self.data_price
+        return gwei * 1e-9 * self.token_price
+
+
+def read_money(path: Path = MONEY) -> dict[str, Setting]:
+    """The settings of a file, by name.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no TOML, or a setting has other values than `Setting`.
+    """
+    try:
+        return {name: Setting(**values) for name, values in tomllib.loads(path.read_text()).items()}
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} does not hold prices as money.toml does: {error}") from error
+
+
+def main_table(report: Report) -> str:
+    """The table of the README: the figures that people compare."""
+    market, ring, ancestor = (kind.name for kind in (Market, AddressRing, AncestorsWay))
+
+    def gas(contract: str, rest: str) -> str:
+        return number(report.row(f"{contract}, {rest}").each)
+
+    lines = [
+        (
+            f"match, batch of {BATCH}, one to one",
+            f"match, one to one, {BATCH}, {STEADY}",
+            gas(ring, f"match, one to one, {BATCH}, {STEADY}"),
+            gas(ancestor, f"match, one transaction each, {STEADY}"),
+        ),
+        (
+            "the same, in the first lap",
+            f"match, one to one, {BATCH}, {FIRST_LAP}",
+            gas(ring, f"match, one to one, {BATCH}, {FIRST_LAP}"),
+            gas(ancestor, f"match, one transaction each, {FIRST_LAP}"),
+        ),
+        (
+            f"match, {BATCH} unequal orders a side",
+            f"match, partial fills, uniform, {BATCH} orders a side, seed 1, {STEADY}",
+            "",
+            "",
+        ),
+        (
+            f"post, packed batch of {BATCH}",
+            f"post requests, packed, {BATCH}, {STEADY}",
+            gas(ring, f"post requests, one to one, {BATCH}, {STEADY}"),
+            "",
+        ),
+        (
+            f"post, {BATCH} a side in one call",
+            f"post both sides, packed, {BATCH} a side, {STEADY}",
+            "",
+            "",
+        ),
+        (
+            f"confirm {BATCH} deliveries, each with its energy",
+            f"confirm_deliveries, {BATCH} matches, {STEADY}",
+            gas(ring, f"confirm, one to one, {BATCH}, {STEADY}"),
+            "",
+        ),
+        (
+            f"confirm {BATCH} deliveries as matched",
+            f"confirm_matches, {BATCH} matches, {STEADY}",
+            "",
+            "",
+        ),
+        ("whole life of a pair, operator, two calls", f"{TWO_CALLS}, {STEADY}", "", ""),
+        (
+            "whole life of a pair, operator, four calls",
+            f"{FOUR_CALLS}, {STEADY}",
+            gas(ring, f"{FOUR_CALLS}, {STEADY}"),
+            "",
+        ),
+        (
+            "whole life of a pair, each meter for itself",
+            f"{ONE_EACH}, {STEADY}",
+            "",
+            gas(ancestor, f"whole life, one transaction each, {STEADY}"),
+        ),
+        (
+            "`incomingRequest`, by a meter for itself",
+            f"post a request, by its meter, at lane 1, {STEADY}",
+            gas(ring, f"post request, one transaction each, {STEADY}"),
+            gas(ancestor, f"post request, one transaction each, {STEADY}"),
+        ),
+        (
+            "`consume_match`, by a consumer for itself",
+            f"consume_match, the latest match, {STEADY}",
+            gas(ring, f"consume, one transaction each, {STEADY}"),
+            gas(ancestor, f"consume, one transaction each, {STEADY}"),
+        ),
+        (
+            "`doMatching`, one pair",
+            f"doMatching, one pair, {STEADY}",
+            gas(ring, f"match, one transaction each, {STEADY}"),
+            gas(ancestor, f"match, one transaction each, {STEADY}"),
+        ),
+    ]
+    rows = [
+        [
+            what,
+            number(row.each),
+            number(row.bound / row.units),
+            f"{row.ratio:.2f}",
+            of_ring,
+            of_ancestor,
+        ]
+        for what, key, of_ring, of_ancestor in lines
+        for row in [report.row(f"{market}, {key}")]
+        if row.bound is not None
+    ]
+    heads = ["gas each, events included", "here", "lower bound", "ratio", ring, ancestor]
+    return table(heads, rows)
+
+
+def markdown(report: Report, money: Mapping[str, Setting]) -> str:
+    """The whole report."""
+    deployed = report.deployment
+    parts = [
+        "# Gas report",
+        "Written by `python -m benchmarks`; `python -m benchmarks --check` fails when it is not "
+        "current. Every figure is gas that receipts of py-evm say was used, which is the same on "
+        "Ganache and anvil.",
+        f"Vyper {report.vyper}, rules of {report.evm}, optimised for {report.optimizer}. "
+        f"`EnergyContract` has {deployed['bytes']:,} bytes; deploying it takes "
+        f"{deployed['gas']:,} gas.",
+        "**First lap:** the slots of the rings are written for the first time. **Steady:** they "
+        "all were written before. **each:** gas for one order, match or pair.",
+        "## The main figures",
+        main_table(report),
+        f"Steady where nothing else is said. *{AddressRing.name}*: a word an order, what a careful "
+        f"engineer writes first. *{AncestorsWay.name}*: a slot a field, a match a transaction, "
+        "the newest first, and no events; its life includes the look-up, which writes. Both are "
+        "in `benchmarks/baseline/` and lack periods, registered meters and roles.",
+        "![Gas of a match against the batch](match.svg)",
+        "![Gas of the whole life of a pair](life.svg)",
+        "## The lower bound",
+        "What the rules of the chain make every contract with this layout pay. What it leaves out "
+        "is computation, so measured over bound says how much is left to gain.",
+        "```text\n" + _formula() + "\n```",
+        "A word is 32 bytes of storage: four orders, or four matches. Matching `n` orders one to "
+        "one, from the start of a word on, reads `2 * ceil(n / 4)` words, overwrites "
+        "`ceil(n / 4)` and the state, and logs `3 + ceil(n / 4)` words; one match more costs "
+        f"{_marginal_bound():,} of bound and {_marginal(report):,.0f} measured.",
+        "![What the gas of each step is spent on](parts.svg)",
+    ]
+    for heading, rows in report.rows.items():
+        parts += [f"## {heading}", _rows_table(rows)]
+    parts += [
+        "![Gas against occupancy and meters](scaling.svg)",
+        "## Money",
+        "**Assumptions, not quotations:** the prices are those of `benchmarks/money.toml`, which "
+        "anyone may replace. A pair is posted, matched and confirmed by the operator in two "
+        "calls; the day is the one above. A block's gas bounds the pairs a second.",
+        _money_table(report, money),
+        _capacity(report),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def with_main_table(readme: str, report: Report) -> str:
+    """The README with the main table as it is now.
+
+    Raises:
+        ValueError: the README has no place for it.
+    """
+    before, mark, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not mark or not end:
+        raise ValueError(f"the README has no {BEGIN} followed by {END}")
+    return f"{before}{BEGIN}\n\n{main_table(report)}\n\n{END}{after}"
+
+
+def compare(old: Report, new: Report) -> str:
+    """What changed from one report to another, as Markdown."""
+    before = {row.key: row.cost.total for row in old.all_rows()}
+    after = {row.key: row.cost.total for row in new.all_rows()}
+    settings = [
+        [name, str(getattr(old, name)), str(getattr(new, name))]
+        for name in ("vyper", "evm", "optimizer", "deployment")
+        if getattr(old, name) != getattr(new, name)
+    ]
+    rows = [
+        [
+            key,
+            number(before[key]) if key in before else "",
+            number(after[key]) if key in after else "",
+            f"{after[key] - before[key]:+,}" if key in before and key in after else "",
+            f"{after[key] / before[key] - 1:+.2%}" if key in before and key in after else "",
+        ]
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
+    same = len(before.keys() & after.keys()) - sum(1 for row in rows if row[3])
+    parts = [f"{len(rows)} scenarios differ, {same} are the same."]
+    if settings:
+        parts.append(table(["setting", "before", "after"], settings))
+    if rows:
+        parts.append(table(["scenario", "gas before", "gas after", "change", "of it"], rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; all columns but the first are figures."""
+    lines = [heads, ["---", *("---:" for _ in heads[1:])], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def number(value: float) -> str:
+    """A figure for people."""
+    return f"{value:,.0f}"
+
+
+def _rows_table(rows: Sequence[Row]) -> str:
+    heads = ["scenario", "lap", "gas", "each", "bound", "ratio", *PARTS]
+    return table(
+        heads,
+        [
+            [
+                row.title,
+                row.lap,
+                number(row.cost.total),
+                number(row.each),
+                "" if row.bound is None else number(row.bound),
+                "" if row.ratio is None else f"{row.ratio:.3f}",
+                *(number(getattr(row.cost, part)) for part in PARTS),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _formula() -> str:
+    text = bounds.__doc__ or ""
+    return "\n".join(line[4:] for line in text.splitlines() if line.startswith("    "))
+
+
+def _marginal(report: Report) -> float:
+    small, large = (
+        report.row(f"{Market.name}, match, one to one, {orders}, {STEADY}")
+        for orders in (BATCH, 256)
+    )
+    return (large.cost.total - small.cost.total) / (large.units - small.units)
+
+
+def _marginal_bound() -> int:
+    a_word = 2 * bounds.READ + bounds.OVERWRITE + bounds.LOG_BYTE * bounds.WORD
+    return a_word // bounds.LANES
+
+
+def _days(report: Report) -> list[Row]:
+    return [row for row in report.all_rows() if row.energy]
+
+
+def _money_table(report: Report, money: Mapping[str, Setting]) -> str:
+    life = report.row(f"{Market.name}, {TWO_CALLS}, {STEADY}")
+    heads = ["", *money]
+    rows = [
+        ["gas price, gwei", *(f"{s.gas_price:g}" for s in money.values())],
+        ["data price, gwei a byte", *(f"{s.data_price:g}" for s in money.values())],
+        ["token price, euro", *(f"{s.token_price:g}" for s in money.values())],
+        ["a matched pair, euro", *(_euro(s.euro(life.cost) / life.units) for s in money.values())],
+    ]
+    for day in _days(report):
+        rows.append(
+            [
+                f"a matched kWh, {day.case}, {day.lap}, euro",
+                *(_euro(s.euro(day.cost) / day.energy * 1000) for s in money.values()),
+            ]
+        )
+    rows.append(
+        [
+            "pairs a second at most",
+            *(number(s.block_gas / s.block_time / life.each) for s in money.values()),
+        ]
+    )
+    return table(heads, rows)
+
+
+def _euro(value: float) -> str:
+    return "0" if value == 0 else f"{value:.2g}" if value < 0.1 else f"{value:.2f}"
+
+
+def _capacity(report: Report) -> str:
+    told = []
+    for lap in (FIRST_LAP, STEADY):
+        largest = report.row(f"{Market.name}, match, one to one, 256, {lap}")
+        calls = 30_000_000 // largest.cost.total
+        told.append(f"{calls} such calls or {calls * largest.units:,} matches ({lap})")
+    return (
+        "A call writes at most 256 matches, so the largest batch is 256; a block of 30 million "
+        f"gas holds {' and '.join(told)}."
+    )
