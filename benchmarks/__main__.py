@@ -16,16 +16,24 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
 from benchmarks.budget import BUDGET, budget_of, faults, read_budget
 from benchmarks.report import (
+    HEADS,
     MONEY,
     Report,
     compare,
+    main_rows,
     markdown,
-    number,
     read_money,
     with_main_table,
 )
@@ -37,13 +45,22 @@ from benchmarks.scenarios import (
     ancestors_way,
     periods,
 )
-from benchmarks.subjects import FIRST_LAP, STEADY
-from energy_chain.errors import EnergyChainError
-from energy_chain.meters import DayRange, Readings, first_whole_day, generate, read_csv
+from benchmarks.subjects import FIRST_LAP, METERS, STEADY
+from energy_chain.errors import EnergyChainError, InvalidInput
+from energy_chain.meters import (
+    DayRange,
+    Readings,
+    first_whole_day,
+    generate,
+    net_positions,
+    read_csv,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORT = ROOT / "benchmarks" / "report"
 README = ROOT / "README.md"
+STEPS = 13
+"""Groups of scenarios, and the two markets that they run on."""
 SCALING = "Scaling"
 """The heading of the scenarios that are about size."""
 
@@ -57,7 +74,15 @@ def default_day() -> tuple[Readings, str]:
 def measured_day(path: Path, day: date | None) -> tuple[Readings, str]:
     """A day of measured homes."""
     first = day or first_whole_day(path)
-    return read_csv(path, days=DayRange(first, 1)), f"{path.name}, {first}"
+    readings = read_csv(path, days=DayRange(first, 1))
+    if len(readings.meters) > METERS:
+        raise InvalidInput(
+            f"{path} has {len(readings.meters)} homes: the day is measured for {METERS} at most"
+        )
+    homes = [list(positions.energies.values()) for positions in net_positions(readings)]
+    if not any(min(wh) < 0 < max(wh) for wh in homes):
+        raise InvalidInput(f"{path} has no match on {first}: give a day on which some can sell")
+    return readings, f"{path.name}, {first}"
 
 
 def measure(day: tuple[Readings, str], progress: Callable[[str], None]) -> Report:
@@ -95,7 +120,7 @@ def outputs(report: Report, folder: Path, money: Path) -> dict[Path, str]:
 
     written = {
         folder / "report.json": report.to_json(),
-        folder / "report.md": markdown(report, read_money(money)),
+        folder / "report.md": markdown(report, read_money(money), money.name),
     }
     written |= {folder / name: svg for name, svg in plots(report).items()}
     if folder == REPORT:
@@ -113,43 +138,50 @@ def stale(report: Report) -> list[str]:
 
 
 def show(report: Report, console: Console) -> None:
-    """Prints the scenarios, a table for each heading."""
-    for heading, rows in report.rows.items():
-        table = Table(title=heading, title_justify="left", expand=False)
-        table.add_column("scenario", ratio=1)
-        for name in ("lap", "each", "bound", "ratio"):
-            table.add_column(name, justify="left" if name == "lap" else "right", no_wrap=True)
-        for row in rows:
-            table.add_row(
-                row.title,
-                row.lap,
-                number(row.each),
-                "" if row.bound is None else number(row.bound / row.units),
-                "" if row.ratio is None else f"{row.ratio:.3f}",
-            )
-        console.print(table)
+    """Prints the figures that people compare."""
+    table = Table(title="Gas, steady unless said otherwise", title_justify="left")
+    table.add_column(HEADS[0])
+    for head in HEADS[1:]:
+        table.add_column(head.replace(" ", "\n"), justify="right", no_wrap=True)
+    for row in main_rows(report):
+        table.add_row(*row)
+    console.print(table)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measures, and checks or writes."""
+    # What can be refused is looked at before a minute of measuring.
     day = measured_day(arguments.data, arguments.day) if arguments.data else default_day()
+    read_money(arguments.money)
+    arguments.output.mkdir(parents=True, exist_ok=True)
     errors = Console(stderr=True)
-    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    columns = (
+        *(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=errors, disable=not errors.is_terminal) as bar:
-        task = bar.add_task("")
-        report = measure(day, lambda what: bar.update(task, description=what))
+        task = bar.add_task("", total=STEPS)
+
+        def progress(what: str) -> None:
+            bar.update(task, description=what, advance=1)
+            if not errors.is_terminal:
+                print(what, file=sys.stderr)
+
+        report = measure(day, progress)
     if arguments.check:
-        found = [*faults(report, read_budget()), *stale(report)]
-        for fault in found:
-            errors.print(fault, style="red", highlight=False)
+        # Files are not current anyhow while the budget is not kept.
+        found = faults(report, read_budget()) or stale(report)
+        print(*found, sep="\n", file=sys.stderr)
         return 1 if found else 0
     show(report, Console())
+    written = outputs(report, arguments.output.resolve(), arguments.money)
     if arguments.budget:
-        BUDGET.write_text(budget_of(report))
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    for path, text in outputs(report, arguments.output.resolve(), arguments.money).items():
+        written[BUDGET] = budget_of(report)
+    for path, text in written.items():
         path.write_text(text)
-    errors.print(f"written to {arguments.output}", highlight=False)
+    print(f"every scenario: {arguments.output / 'report.md'}", file=sys.stderr)
+    if README in written:
+        print("the table of README.md was written as well", file=sys.stderr)
     return 0
 
 
@@ -176,6 +208,8 @@ def main(arguments: list[str] | None = None) -> int:
     clocking = commands.add_parser("clock", help="wall-clock of a day on each chain")
     clocking.set_defaults(run=run_clock)
     chosen = parser.parse_args(arguments)
+    if chosen.day and not chosen.data:
+        parser.error("--day is of the homes of --data: give both")
     if chosen.run is run and chosen.data and (chosen.check or chosen.output == REPORT):
         parser.error(
             "--data needs an --output of its own: the committed report is of the generated day"
@@ -187,10 +221,22 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date: give one as 2016-08-15") from None
+
+
 def run_compare(arguments: argparse.Namespace) -> int:
     """Prints what changed."""
-    old, new = (Report.from_json(path.read_text()) for path in (arguments.old, arguments.new))
-    print(compare(old, new), end="")
+    reports = []
+    for path in (arguments.old, arguments.new):
+        try:
+            reports.append(Report.from_json(path.read_text()))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+    print(compare(*reports), end="")
     return 0
 
 

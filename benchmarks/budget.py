@@ -31,25 +31,32 @@ def faults(report: Report, budget: dict[str, Any]) -> list[str]:
     A rise has to be mended or argued for, a fall to be kept: both ask for something.
     """
     found = [
-        f"the budget is for {name} {budget[name]}, this is {getattr(report, name)}: "
-        "measure anew and write the budget with --budget"
+        f"the budget is for {name} {budget[name]}, this is {getattr(report, name)}"
         for name in SETTINGS
         if budget[name] != getattr(report, name)
     ]
     measured = {row.key: row.cost.total for row in report.all_rows()}
     allowed: dict[str, int] = budget["gas"]
+    rises, falls = 0, 0
     for key in sorted(measured.keys() | allowed.keys()):
         if key not in allowed:
-            found.append(f"{key}: has no budget; write it with --budget")
+            found.append(f"{key}: has no budget")
         elif key not in measured:
-            found.append(f"{key}: has a budget and is not measured; write the budget with --budget")
-        elif measured[key] > allowed[key]:
-            rise = measured[key] - allowed[key]
-            found.append(f"{key}: {measured[key]:,} gas, {rise:,} above its budget")
-        elif measured[key] < allowed[key]:
-            fall = allowed[key] - measured[key]
+            found.append(f"{key}: has a budget and is not measured")
+        elif change := measured[key] - allowed[key]:
+            rises, falls = rises + (change > 0), falls + (change < 0)
+            where = "above" if change > 0 else "below"
             found.append(
-                f"{key}: {measured[key]:,} gas, {fall:,} below its budget; "
-                "lower the budget with --budget, so that it stays so"
+                f"{key}: {measured[key]:,} gas, {abs(change):,} ({change / allowed[key]:+.2%}) "
+                f"{where} its budget"
             )
+    if rises:
+        found.append(
+            f"{rises} above budget: mend what made them rise, or say in the commit why it is worth "
+            "it and write the budget with --budget"
+        )
+    if falls:
+        found.append(f"{falls} below budget: lower it with --budget, so that it stays so")
+    if found and not rises and not falls:
+        found.append("the budget is of something else: write it anew with --budget")
     return found

@@ -61,9 +61,9 @@ def calldata_gas(data: bytes) -> int:
 class Laboratory:
     """A chain of its own, with accounts that own ether."""
 
-    def __init__(self, accounts: int) -> None:
-        """Starts a chain with so many accounts."""
-        self.chain = Chain(accounts, GENESIS_TIME)
+    def __init__(self, accounts: int, genesis_time: int = GENESIS_TIME) -> None:
+        """Starts a chain with so many accounts at a Unix time."""
+        self.chain = Chain(accounts, genesis_time)
         self.accounts = self.chain.accounts
 
     def deploy(self, output: dict[str, Any], *arguments: Any) -> Subject:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +70,7 @@ class Report:
             return cls(rows=rows, **told)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                "a file is no report of this version: give a report.json that "
-                "python -m benchmarks wrote"
+                "no report of this version: give a report.json that python -m benchmarks wrote"
             ) from error
 
 
@@ -96,16 +95,36 @@ def read_money(path: Path = MONEY) -> dict[str, Setting]:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no TOML, or a setting has other values than `Setting`.
+        ValueError: it is no TOML, or a setting has other values than `Setting`; says which.
     """
+    known = {field.name for field in fields(Setting)}
+    settings = {}
     try:
-        return {name: Setting(**values) for name, values in tomllib.loads(path.read_text()).items()}
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} does not hold prices as money.toml does: {error}") from error
+        told = tomllib.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is no TOML: {error}") from error
+    if not told:
+        raise ValueError(f"{path} has no setting: write one as in {MONEY.name}")
+    for name, values in told.items():
+        where = f'{path}, ["{name}"]'
+        if not isinstance(values, dict) or values.keys() != known:
+            raise ValueError(f"{where}: give {', '.join(sorted(known))}, and nothing else")
+        for key, value in values.items():
+            least = 0 if key.endswith("price") else 1e-9
+            if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
+                raise ValueError(f"{where}: {key} is {value!r}: give a number from {least:g} on")
+        settings[name] = Setting(**values)
+    return settings
 
 
-def main_table(report: Report) -> str:
-    """The table of the README: the figures that people compare."""
+HEADS = (
+    "gas each, events included",
+    *("here", "lower bound", "ratio", AddressRing.name, AncestorsWay.name),
+)
+
+
+def main_rows(report: Report) -> list[list[str]]:
+    """The figures that people compare, under `HEADS`."""
     market, ring, ancestor = (kind.name for kind in (Market, AddressRing, AncestorsWay))
 
     def gas(contract: str, rest: str) -> str:
@@ -144,25 +163,25 @@ def main_table(report: Report) -> str:
         ),
         (
             f"confirm {BATCH} deliveries, each with its energy",
-            f"confirm_deliveries, {BATCH} matches, {STEADY}",
+            f"confirm_deliveries, batch of {BATCH}, {STEADY}",
             gas(ring, f"confirm, one to one, {BATCH}, {STEADY}"),
             "",
         ),
         (
             f"confirm {BATCH} deliveries as matched",
-            f"confirm_matches, {BATCH} matches, {STEADY}",
+            f"confirm_matches, batch of {BATCH}, {STEADY}",
             "",
             "",
         ),
-        ("whole life of a pair, operator, two calls", f"{TWO_CALLS}, {STEADY}", "", ""),
+        (f"whole life, {BATCH} pairs, operator, two calls", f"{TWO_CALLS}, {STEADY}", "", ""),
         (
-            "whole life of a pair, operator, four calls",
+            f"whole life, {BATCH} pairs, operator, four calls",
             f"{FOUR_CALLS}, {STEADY}",
             gas(ring, f"{FOUR_CALLS}, {STEADY}"),
             "",
         ),
         (
-            "whole life of a pair, each meter for itself",
+            "whole life, each meter for itself",
             f"{ONE_EACH}, {STEADY}",
             "",
             gas(ancestor, f"whole life, one transaction each, {STEADY}"),
@@ -186,25 +205,32 @@ def main_table(report: Report) -> str:
             gas(ancestor, f"match, one transaction each, {STEADY}"),
         ),
     ]
-    rows = [
+    lines += [
+        (f"a match of a day, {day.case}", day.key.partition(", ")[2], "", "")
+        for day in _days(report)
+        if day.lap == STEADY
+    ]
+    return [
         [
             what,
             number(row.each),
-            number(row.bound / row.units),
-            f"{row.ratio:.2f}",
+            "" if row.bound is None else number(row.bound / row.units),
+            "" if row.ratio is None else f"{row.ratio:.2f}",
             of_ring,
             of_ancestor,
         ]
         for what, key, of_ring, of_ancestor in lines
         for row in [report.row(f"{market}, {key}")]
-        if row.bound is not None
     ]
-    heads = ["gas each, events included", "here", "lower bound", "ratio", ring, ancestor]
-    return table(heads, rows)
 
 
-def markdown(report: Report, money: Mapping[str, Setting]) -> str:
-    """The whole report."""
+def main_table(report: Report) -> str:
+    """`main_rows` as Markdown, as the README has it."""
+    return table(HEADS, main_rows(report))
+
+
+def markdown(report: Report, money: Mapping[str, Setting], prices: str) -> str:
+    """The whole report; `prices` is the name of the file that `money` is of."""
     deployed = report.deployment
     parts = [
         "# Gas report",
@@ -215,32 +241,45 @@ def markdown(report: Report, money: Mapping[str, Setting]) -> str:
         f"`EnergyContract` has {deployed['bytes']:,} bytes; deploying it takes "
         f"{deployed['gas']:,} gas.",
         "**First lap:** the slots of the rings are written for the first time. **Steady:** they "
-        "all were written before. **each:** gas for one order, match or pair.",
+        "all were written before. **each:** gas for one order, match or pair. **Lane:** a quarter "
+        "of a word, which holds an order or a match. **Partial fills:** unequal orders, so that "
+        "one is filled by several; *uniform* are 1 to 5,000 Wh, *a few large* are exponential of "
+        "mean 1,500 Wh, each drawn from a seed.",
         "## The main figures",
         main_table(report),
         f"Steady where nothing else is said. *{AddressRing.name}*: a word an order, what a careful "
         f"engineer writes first. *{AncestorsWay.name}*: a slot a field, a match a transaction, "
-        "the newest first, and no events; its life includes the look-up, which writes. Both are "
-        "in `benchmarks/baseline/` and lack periods, registered meters and roles.",
+        "the newest first, and no events; its life includes the look-up, which writes. Matching "
+        "clears a slot of Wh there, so a post has to write one anew even when steady. Both are in "
+        "`benchmarks/baseline/` and lack periods, registered meters and roles.",
         "![Gas of a match against the batch](match.svg)",
         "![Gas of the whole life of a pair](life.svg)",
         "## The lower bound",
         "What the rules of the chain make every contract with this layout pay. What it leaves out "
         "is computation, so measured over bound says how much is left to gain.",
         "```text\n" + _formula() + "\n```",
-        "A word is 32 bytes of storage: four orders, or four matches. Matching `n` orders one to "
-        "one, from the start of a word on, reads `2 * ceil(n / 4)` words, overwrites "
-        "`ceil(n / 4)` and the state, and logs `3 + ceil(n / 4)` words; one match more costs "
-        f"{_marginal_bound():,} of bound and {_marginal(report):,.0f} measured.",
+        "It holds for transactions without an access list: one that lists the words that it will "
+        "touch (EIP-2930) pays 100 gas less for each that it reads and 200 less for each that it "
+        "writes unread, and 2,400 more.",
+        "A word is 32 bytes of storage: four orders, or four matches. What calls have to touch, "
+        "`n` being orders or matches from the start of a word on and `w = ceil(n / 4)`:",
+        _touched_table(),
+        f"One match more in a batch, from {BATCH} to 256, costs {_marginal_bound():,} of bound and "
+        f"{_marginal(report):,.0f} measured.",
         "![What the gas of each step is spent on](parts.svg)",
     ]
     for heading, rows in report.rows.items():
         parts += [f"## {heading}", _rows_table(rows)]
+        if any(row.energy for row in rows):
+            told = (f"{row.case}: {row.energy / 1000:g} kWh in {row.units} matches" for row in rows)
+            parts.append("; ".join(dict.fromkeys(told)) + ". Small batches: most is fixed cost.")
     parts += [
+        "Under *Scaling*, a call reads the next words as well where more is pending than it "
+        "matches, and meter numbers above 255 have two bytes of calldata. Nothing else grows.",
         "![Gas against occupancy and meters](scaling.svg)",
         "## Money",
-        "**Assumptions, not quotations:** the prices are those of `benchmarks/money.toml`, which "
-        "anyone may replace. A pair is posted, matched and confirmed by the operator in two "
+        f"**Assumptions, not quotations:** the prices are those of `{prices}`, which anyone may "
+        f"replace. A pair is one of {BATCH} that the operator posts, matches and confirms in two "
         "calls; the day is the one above. A block's gas bounds the pairs a second.",
         _money_table(report, money),
         _capacity(report),
@@ -265,16 +304,21 @@ def compare(old: Report, new: Report) -> str:
     """What changed from one report to another, as Markdown."""
     before = {row.key: row.cost.total for row in old.all_rows()}
     after = {row.key: row.cost.total for row in new.all_rows()}
+    told = [
+        {name: str(getattr(side, name)) for name in ("vyper", "evm", "optimizer")}
+        | {f"deployment, {what}": number(value) for what, value in side.deployment.items()}
+        for side in (old, new)
+    ]
     settings = [
-        [name, str(getattr(old, name)), str(getattr(new, name))]
-        for name in ("vyper", "evm", "optimizer", "deployment")
-        if getattr(old, name) != getattr(new, name)
+        [name, value, told[1].get(name, "")]
+        for name, value in told[0].items()
+        if told[1].get(name) != value
     ]
     rows = [
         [
             key,
-            number(before[key]) if key in before else "",
-            number(after[key]) if key in after else "",
+            number(before[key]) if key in before else "not there",
+            number(after[key]) if key in after else "not there",
             f"{after[key] - before[key]:+,}" if key in before and key in after else "",
             f"{after[key] / before[key] - 1:+.2%}" if key in before and key in after else "",
         ]
@@ -286,7 +330,7 @@ def compare(old: Report, new: Report) -> str:
     if settings:
         parts.append(table(["setting", "before", "after"], settings))
     if rows:
-        parts.append(table(["scenario", "gas before", "gas after", "change", "of it"], rows))
+        parts.append(table(["scenario", "gas before", "gas after", "change", "relative"], rows))
     return "\n\n".join(parts) + "\n"
 
 
@@ -368,16 +412,34 @@ def _money_table(report: Report, money: Mapping[str, Setting]) -> str:
 
 
 def _euro(value: float) -> str:
-    return "0" if value == 0 else f"{value:.2g}" if value < 0.1 else f"{value:.2f}"
+    return "0" if value == 0 else f"{value:.2f}" if value >= 0.995 else f"{value:.2g}"
 
 
 def _capacity(report: Report) -> str:
-    told = []
-    for lap in (FIRST_LAP, STEADY):
-        largest = report.row(f"{Market.name}, match, one to one, 256, {lap}")
-        calls = 30_000_000 // largest.cost.total
-        told.append(f"{calls} such calls or {calls * largest.units:,} matches ({lap})")
+    largest = {
+        lap: report.row(f"{Market.name}, match, one to one, 256, {lap}").cost.total
+        for lap in (FIRST_LAP, STEADY)
+    }
     return (
-        "A call writes at most 256 matches, so the largest batch is 256; a block of 30 million "
-        f"gas holds {' and '.join(told)}."
+        "A call writes at most 256 matches, so that is the largest batch: "
+        + " and ".join(
+            f"{number(gas)} gas ({lap}), of which a block of 30 million holds {30_000_000 // gas}"
+            for lap, gas in largest.items()
+        )
+        + "."
     )
+
+
+def _touched_table() -> str:
+    heads = ("call", "words read", "words overwritten", "words of data logged")
+    rows = (
+        ("`match_pending`", "2w, the orders", "w, and the state", "3 + w"),
+        ("`post_requests`, `post_releases`", "1, the registry", "w, and the state", "3 + w"),
+        ("`post_and_match`", "1, the registry", "3w, and the state", "three logs of 3 + w"),
+        ("`confirm_deliveries`", "2, registry and state", "w", "3 + w"),
+        ("`confirm_matches`", "2, registry and state", "w", "2"),
+        ("`incomingRequest`, `incomingRelease`", "1, the meter's number", "2", "2, one more topic"),
+        ("`consume_match`", "2, state and the meter's address", "1", "2"),
+        ("`doMatching`, one pair", "3, orders and the aggregator", "2", "1"),
+    )
+    return table(heads, rows)

@@ -305,7 +305,7 @@ class MarketScenarios:
                     with market.lab.undone():
                         cost = market.send(function, first, argument)
                     touched = CALL + read(2) + overwritten(words_of(first, orders)) + logged(log)
-                    yield self.row(function, f"{orders} matches", orders, "match", cost, touched)
+                    yield self.row(function, f"batch of {orders}", orders, "match", cost, touched)
 
     # meters
 
@@ -473,7 +473,9 @@ def a_day(readings: Readings, neighbourhood: str) -> Iterator[Row]:
     ways = {"by the operator": _day_in_batches, "by each meter": _day_of_singles}
     length = int(readings.period.total_seconds())
     for lap in (STEADY, FIRST_LAP):
-        market = Market(lap, length, homes=len(readings.meters))
+        # Long enough before for the rings to be written, a block a second.
+        begin = int(readings.readings[0].start.timestamp()) // length * length - 10 * length
+        market = Market(lap, length, len(readings.meters), begin)
         chain = market.lab.chain
         for way, trade in ways.items():
             with market.lab.undone():

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.bounds import WORD, Touched, words_of
-from benchmarks.laboratory import Cost, Laboratory, Subject, compile_baseline
+from benchmarks.laboratory import GENESIS_TIME, Cost, Laboratory, Subject, compile_baseline
 from energy_chain.chain.artifact import load_artifact
 from energy_chain.market import (
     CAPACITY,
@@ -47,10 +47,16 @@ class Market:
 
     name = "market"
 
-    def __init__(self, lap: str, period_length: int = 0, homes: int = 2) -> None:
+    def __init__(
+        self,
+        lap: str,
+        period_length: int = 0,
+        homes: int = 2,
+        genesis_time: int = GENESIS_TIME,
+    ) -> None:
         """A new market, whose rings have been written all the way round when `lap` is steady."""
         artifact = load_artifact()
-        self.lab = Laboratory(4 + homes)
+        self.lab = Laboratory(4 + homes, genesis_time)
         self.lap = lap
         self.owner, self.aggregator, self.operator, self.new_home, *self.homes = self.lab.accounts
         self.producer, self.consumer = self.homes[:2]

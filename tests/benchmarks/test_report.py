@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.__main__ import REPORT, main
+from benchmarks.__main__ import REPORT, main, measured_day
 from benchmarks.budget import budget_of, faults, read_budget
 from benchmarks.laboratory import Cost
 from benchmarks.report import Report, Setting, compare, read_money, with_main_table
+from benchmarks.scenarios import a_day
 
 
 @pytest.fixture(scope="module")
@@ -55,16 +57,19 @@ def test_the_budget_is_what_was_measured(committed: Report):
 
 def test_a_rise_is_a_fault_and_names_what_rose(committed: Report):
     worse, key = changed(committed, +3)
-    [fault] = faults(worse, read_budget())
-    assert key in fault
-    assert "3 above its budget" in fault
+    fault, remedy = faults(worse, read_budget())
+    assert fault.startswith(f"{key}: ")
+    assert "3 (+" in fault
+    assert "above its budget" in fault
+    assert remedy.startswith("1 above budget: mend")
 
 
 def test_a_fall_asks_for_a_lower_budget(committed: Report):
     better, key = changed(committed, -3)
-    [fault] = faults(better, read_budget())
-    assert key in fault
-    assert "lower the budget" in fault
+    fault, remedy = faults(better, read_budget())
+    assert fault.startswith(f"{key}: ")
+    assert "below its budget" in fault
+    assert remedy.startswith("1 below budget: lower it")
 
 
 def test_scenarios_and_settings_have_to_be_those_of_the_budget(committed: Report):
@@ -72,8 +77,9 @@ def test_scenarios_and_settings_have_to_be_those_of_the_budget(committed: Report
     key = next(iter(budget["gas"]))
     budget["gas"]["something else"] = budget["gas"].pop(key)
     budget["vyper"] = "0.0.0"
-    settings, *others = faults(committed, budget)
+    settings, *others, remedy = faults(committed, budget)
     assert "vyper 0.0.0" in settings
+    assert "--budget" in remedy
     assert sorted(fault.partition(": ")[0] for fault in others) == sorted([key, "something else"])
 
 
@@ -95,15 +101,71 @@ def test_what_is_no_report_is_refused(tmp_path: Path, capsys: Any):
     assert main(["compare", str(tmp_path / "no.json"), missing]) == 2
     assert main(["compare", missing, missing]) == 2
     told = capsys.readouterr().err
-    assert "no report of this version" in told
+    assert "no.json: no report of this version" in told
     assert "missing.json" in told
 
 
-def test_prices_that_are_none_are_refused(tmp_path: Path):
-    money = tmp_path / "money.toml"
-    money.write_text("[main]\ngas = 5\n")
-    with pytest.raises(ValueError, match=r"money\.toml does"):
-        read_money(money)
+PRICES = """gas_price = 1
+data_price = 0
+token_price = 1.5
+block_gas = 30_000_000
+block_time = 12
+"""
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("", "has no setting"),
+        ("[main", "is no TOML"),
+        ("gas_price = 5", "give block_gas"),
+        ("[main]\ngas_price = 5", "give block_gas"),
+        (f"[main]\n{PRICES}extra = 1", "nothing else"),
+        (f"[main]\n{PRICES.replace('1.5', '-1.5')}", "token_price is -1.5"),
+        (f"[main]\n{PRICES.replace('1.5', 'true')}", "token_price is True"),
+        (f"[main]\n{PRICES.replace('1.5', repr('cheap'))}", "token_price is 'cheap'"),
+        (f"[main]\n{PRICES.replace('= 12', '= 0')}", "block_time is 0"),
+    ],
+)
+def test_prices_that_are_none_are_refused_before_anything_is_measured(
+    written: str, told: str, tmp_path: Path, capsys: Any
+):
+    money = tmp_path / "prices.toml"
+    money.write_text(written)
+    assert main(["--money", str(money), "--output", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert "prices.toml" in error
+    assert told in error
+
+
+HEADER = "meter,period_start,consumption_kwh,production_kwh\n"
+
+
+def test_a_day_without_a_match_is_refused(tmp_path: Path, capsys: Any):
+    homes = tmp_path / "homes.csv"
+    lines = (f"home,2016-08-15T{hour:02}:00:00Z,0.5,0\n" for hour in range(24))
+    homes.write_text(HEADER + "".join(lines))
+    assert main(["--data", str(homes), "--output", str(tmp_path / "out")]) == 2
+    assert "has no match on 2016-08-15" in capsys.readouterr().err
+
+
+def test_a_day_may_be_before_the_laboratory(tmp_path: Path):
+    homes = tmp_path / "homes.csv"
+    lines = (
+        f"{home},2016-08-15T{hour:02}:00:00Z,{used},1\n"
+        for hour in range(24)
+        for home, used in (("sun", 0), ("shop", 2))
+    )
+    homes.write_text(HEADER + "".join(lines))
+    rows = list(a_day(*measured_day(homes, date(2016, 8, 15))))
+    assert [(row.units, row.energy) for row in rows] == [(24, 24_000)] * 4
+
+
+@pytest.mark.parametrize("arguments", [["--day", "2016-08-15"], ["--day", "tomorrow"]])
+def test_a_day_is_a_date_of_measured_homes(arguments: list[str], capsys: Any):
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert "--day" in capsys.readouterr().err
 
 
 def test_a_readme_without_a_place_for_the_table_is_refused(committed: Report):
