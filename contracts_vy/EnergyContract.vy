@@ -264,7 +264,8 @@ def _append_batch(
 
     # Four lanes are checked at once. An energy and the largest one add up to a carry unless the
     # energy is zero; so do meters; and a meter above the highest one borrows the guard above it.
-    # `good` counts the good orders of each lane, at most 64.
+    # Limit prices would spoil that: they are refused first. `good` counts the good orders of each
+    # lane, at most 64.
     highest: uint256 = packed_orders._highest_order(registry >> METERS_AT & limits.MAX_METERS)
     good: uint256 = 0
     seen: uint256 = 0

@@ -29,9 +29,6 @@ def order_words(orders: Sequence[Order]) -> list[int]:
     return pack_orders([Request(*order) for order in orders])
 
 
-request_words = release_words = order_words
-
-
 def storage(market: Contract) -> list[int]:
     """The state, the registry, the orders and the matches, as they are stored."""
     return [market.chain.load(market, slot) for slot in range(STATE, MATCHES + 512)]
