@@ -10,6 +10,7 @@ python -m benchmarks clock            wall-clock of a day on each chain, as rati
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -30,6 +31,7 @@ from benchmarks.budget import BUDGET, budget_of, faults, read_budget
 from benchmarks.report import (
     HEADS,
     MONEY,
+    Money,
     Report,
     compare,
     main_rows,
@@ -38,6 +40,7 @@ from benchmarks.report import (
     with_main_table,
 )
 from benchmarks.scenarios import (
+    SCALING,
     MarketScenarios,
     Row,
     a_day,
@@ -59,10 +62,6 @@ from energy_chain.meters import (
 ROOT = Path(__file__).resolve().parents[1]
 REPORT = ROOT / "benchmarks" / "report"
 README = ROOT / "README.md"
-STEPS = 13
-"""Groups of scenarios, and the two markets that they run on."""
-SCALING = "Scaling"
-"""The heading of the scenarios that are about size."""
 
 
 def default_day() -> tuple[Readings, str]:
@@ -85,16 +84,16 @@ def measured_day(path: Path, day: date | None) -> tuple[Readings, str]:
     return readings, f"{path.name}, {first}"
 
 
-def measure(day: tuple[Readings, str], progress: Callable[[str], None]) -> Report:
-    """Runs every scenario; `progress` is told the heading of each group that begins."""
-    from importlib.metadata import version
+def measure(day: tuple[Readings, str], progress: Callable[[str, int], None]) -> Report:
+    """Runs every scenario.
 
-    from energy_chain.chain.artifact import load_artifact
+    Args:
+        day: readings of the day to trade, and what to call it.
+        progress: told the heading of each group that begins, and how many groups there are.
+    """
+    from energy_chain.chain.artifact import CONTRACT, load_artifact, sources
 
-    laps = {}
-    for lap in (FIRST_LAP, STEADY):
-        progress(f"setting up the {lap} market")
-        laps[lap] = MarketScenarios(lap)
+    laps = {lap: MarketScenarios(lap) for lap in (FIRST_LAP, STEADY)}
     groups: dict[str, list[Callable[[], Iterator[Row]]]] = {}
     for heading in laps[STEADY].groups():
         groups[heading] = [laps[lap].groups()[heading] for lap in (STEADY, FIRST_LAP)]
@@ -106,21 +105,27 @@ def measure(day: tuple[Readings, str], progress: Callable[[str], None]) -> Repor
     }
     rows: dict[str, list[Row]] = {}
     for heading, scenarios in groups.items():
-        progress(heading)
+        progress(heading, len(groups))
         rows[heading] = [row for scenario in scenarios for row in scenario()]
     artifact = load_artifact()
     size = len(artifact.runtime.removeprefix("0x")) // 2
     deployed = laps[STEADY].market.contract.deployment_gas
-    return Report(version("vyper"), "shanghai", "gas", {"bytes": size, "gas": deployed}, rows)
+    source = (sources() / f"{CONTRACT}.vy").read_text()
+    pragma = dict(re.findall(r"^# pragma (\S+) (\S+)$", source, re.MULTILINE))
+    return Report(
+        *(pragma["version"], pragma["evm-version"], pragma["optimize"]),
+        {"bytes": size, "gas": deployed},
+        rows,
+    )
 
 
-def outputs(report: Report, folder: Path, money: Path) -> dict[Path, str]:
+def outputs(report: Report, folder: Path, money: Money) -> dict[Path, str]:
     """What is written of a report, by the file that it is written to."""
     from benchmarks.plots import plots
 
     written = {
         folder / "report.json": report.to_json(),
-        folder / "report.md": markdown(report, read_money(money), money.name),
+        folder / "report.md": markdown(report, money),
     }
     written |= {folder / name: svg for name, svg in plots(report).items()}
     if folder == REPORT:
@@ -132,7 +137,7 @@ def stale(report: Report) -> list[str]:
     """Which of the committed files are not what this report writes."""
     return [
         f"{path.relative_to(ROOT)} is not current: run python -m benchmarks"
-        for path, text in outputs(report, REPORT, MONEY).items()
+        for path, text in outputs(report, REPORT, read_money()).items()
         if not path.is_file() or path.read_text() != text
     ]
 
@@ -152,7 +157,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Measures, and checks or writes."""
     # What can be refused is looked at before a minute of measuring.
     day = measured_day(arguments.data, arguments.day) if arguments.data else default_day()
-    read_money(arguments.money)
+    money = read_money(arguments.money)
     arguments.output.mkdir(parents=True, exist_ok=True)
     errors = Console(stderr=True)
     columns = (
@@ -160,10 +165,10 @@ def run(arguments: argparse.Namespace) -> int:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=errors, disable=not errors.is_terminal) as bar:
-        task = bar.add_task("", total=STEPS)
+        task = bar.add_task("setting up the markets", total=None)
 
-        def progress(what: str) -> None:
-            bar.update(task, description=what, advance=1)
+        def progress(what: str, of: int) -> None:
+            bar.update(task, description=what, total=of, advance=1)
             if not errors.is_terminal:
                 print(what, file=sys.stderr)
 
@@ -174,7 +179,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(*found, sep="\n", file=sys.stderr)
         return 1 if found else 0
     show(report, Console())
-    written = outputs(report, arguments.output.resolve(), arguments.money)
+    written = outputs(report, arguments.output.resolve(), money)
     if arguments.budget:
         written[BUDGET] = budget_of(report)
     for path, text in written.items():
@@ -197,13 +202,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=REPORT, help="folder of the report")
     parser.add_argument("--money", type=Path, default=MONEY, help="prices of gas, as in money.toml")
     parser.add_argument(
-        "--data", type=Path, help="measured homes (CSV) for the day; see the README"
+        "--data", type=Path, help="measured homes for the day, a CSV file as the README has it"
     )
-    parser.add_argument("--day", type=date.fromisoformat, help="which day of them")
-    commands = parser.add_subparsers(title="commands", metavar="")
+    parser.add_argument("--day", type=_date, help="which day of them, as 2016-08-15")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     comparing = commands.add_parser("compare", help="two reports, as Markdown")
-    comparing.add_argument("old", type=Path)
-    comparing.add_argument("new", type=Path)
+    comparing.add_argument("old", type=Path, help="report.json from before")
+    comparing.add_argument("new", type=Path, help="report.json from after")
     comparing.set_defaults(run=run_compare)
     clocking = commands.add_parser("clock", help="wall-clock of a day on each chain")
     clocking.set_defaults(run=run_clock)

@@ -17,6 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import accumulate
 
+from energy_chain.market import LANES_PER_WORD
+
 INTRINSIC = 21_000
 CALLDATA_ZERO = 4
 CALLDATA_NONZERO = 16
@@ -30,8 +32,6 @@ MAX_REFUND_SHARE = 5
 """A refund is at most a fifth of the gas used (EIP-3529)."""
 WORD = 32
 """Bytes."""
-
-LANES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +94,29 @@ class Touched:
         return INTRINSIC * self.transactions + calldata + self.storage + self.log
 
 
-def words_of(first: int, count: int, lanes: int = LANES) -> int:
+def read(words: int) -> Touched:
+    """Words that are only read."""
+    return Touched(read=words, transactions=0)
+
+
+def overwritten(words: int) -> Touched:
+    """Words that held something and are read and written."""
+    return Touched(overwritten=words, transactions=0)
+
+
+def first_written(words: int) -> Touched:
+    """Words that held zero."""
+    return Touched(first_written=words, transactions=0)
+
+
+def logged(*logs: Log) -> Touched:
+    """What is logged."""
+    return Touched(logs=logs, transactions=0)
+
+
+def words_of(first: int, count: int) -> int:
     """Words of a ring that the `count` lanes from counter `first` on lie in."""
-    return -(-(first % lanes + count) // lanes)
+    return -(-(first % LANES_PER_WORD + count) // LANES_PER_WORD)
 
 
 def matched_of(requests: list[int], releases: list[int]) -> tuple[int, int, int]:

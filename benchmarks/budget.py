@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import Report
+from benchmarks.report import SETTINGS, Report
 
 BUDGET = Path(__file__).parent / "budget.json"
-SETTINGS = ("vyper", "evm", "optimizer")
 
 
 def read_budget(path: Path = BUDGET) -> dict[str, Any]:

@@ -151,12 +151,13 @@ class Subject:
         return self.words(function, *arguments)[0]
 
 
+@cache
 def compile_baseline(name: str) -> dict[str, Any]:
-    """What the compiler makes of a contract of `baseline/`."""
+    """What the compiler makes of a contract of `baseline/`: ABI, bytecode and layout."""
     from vyper.compiler import compile_code
 
     source = (BASELINES / f"{name}.vy").read_text()
-    return dict(compile_code(source, output_formats=("abi", "bytecode")))
+    return dict(compile_code(source, output_formats=("abi", "bytecode", "layout")))
 
 
 _STORAGE = {"SLOAD", "SSTORE"}

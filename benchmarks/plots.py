@@ -6,7 +6,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.report import FOUR_CALLS, ONE_EACH, PARTS, TWO_CALLS, Report, number
-from benchmarks.scenarios import BATCH, Row
+from benchmarks.scenarios import BATCH, SCALING, Row
 from benchmarks.subjects import FIRST_LAP, STEADY, AddressRing, AncestorsWay, Market
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def _stacked(axes: Axes, names: list[str], rows: list[Row]) -> None:
 def _scaling(report: Report) -> Figure:
     """Gas against what could grow: pending orders and registered meters."""
     figure, (left, right) = _figure(7.2, 3.4, columns=2)
-    rows = report.rows["Scaling"]
+    rows = report.rows[SCALING]
     for axes, word, heading in (
         (left, "orders a side pending", "orders pending a side"),
         (right, "meters", "meters registered"),

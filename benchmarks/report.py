@@ -11,10 +11,14 @@ from typing import Any
 
 from benchmarks import bounds
 from benchmarks.laboratory import Cost
-from benchmarks.scenarios import BATCH, Row
+from benchmarks.scenarios import BATCH, SCALING, Row
 from benchmarks.subjects import FIRST_LAP, STEADY, AddressRing, AncestorsWay, Market
+from energy_chain.chain.embedded import BLOCK_GAS_LIMIT
+from energy_chain.market import LANES_PER_WORD, MAX_BATCH
 
 MONEY = Path(__file__).parent / "money.toml"
+SETTINGS = ("vyper", "evm", "optimizer")
+"""What a report has to have in common with another to be compared, or with a budget."""
 PARTS = ("intrinsic", "calldata", "storage", "log", "computation")
 BEGIN, END = "<!-- gas: python -m benchmarks -->", "<!-- end of gas -->"
 """Where the README keeps the main table."""
@@ -90,8 +94,16 @@ class Setting:
         return gwei * 1e-9 * self.token_price
 
 
-def read_money(path: Path = MONEY) -> dict[str, Setting]:
-    """The settings of a file, by name.
+@dataclass(frozen=True, slots=True)
+class Money:
+    """The settings of a file, by name."""
+
+    file: str
+    settings: dict[str, Setting]
+
+
+def read_money(path: Path = MONEY) -> Money:
+    """The settings of a file.
 
     Raises:
         OSError: it cannot be read.
@@ -114,7 +126,7 @@ def read_money(path: Path = MONEY) -> dict[str, Setting]:
             if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
                 raise ValueError(f"{where}: {key} is {value!r}: give a number from {least:g} on")
         settings[name] = Setting(**values)
-    return settings
+    return Money(path.name, settings)
 
 
 HEADS = (
@@ -229,8 +241,8 @@ def main_table(report: Report) -> str:
     return table(HEADS, main_rows(report))
 
 
-def markdown(report: Report, money: Mapping[str, Setting], prices: str) -> str:
-    """The whole report; `prices` is the name of the file that `money` is of."""
+def markdown(report: Report, money: Money) -> str:
+    """The whole report."""
     deployed = report.deployment
     parts = [
         "# Gas report",
@@ -264,8 +276,8 @@ def markdown(report: Report, money: Mapping[str, Setting], prices: str) -> str:
         "A word is 32 bytes of storage: four orders, or four matches. What calls have to touch, "
         "`n` being orders or matches from the start of a word on and `w = ceil(n / 4)`:",
         _touched_table(),
-        f"One match more in a batch, from {BATCH} to 256, costs {_marginal_bound():,} of bound and "
-        f"{_marginal(report):,.0f} measured.",
+        f"One match more in a batch, from {BATCH} to {MAX_BATCH}, costs {_marginal_bound():,} of "
+        f"bound and {_marginal(report):,.0f} measured.",
         "![What the gas of each step is spent on](parts.svg)",
     ]
     for heading, rows in report.rows.items():
@@ -274,14 +286,14 @@ def markdown(report: Report, money: Mapping[str, Setting], prices: str) -> str:
             told = (f"{row.case}: {row.energy / 1000:g} kWh in {row.units} matches" for row in rows)
             parts.append("; ".join(dict.fromkeys(told)) + ". Small batches: most is fixed cost.")
     parts += [
-        "Under *Scaling*, a call reads the next words as well where more is pending than it "
+        f"Under *{SCALING}*, a call reads the next words as well where more is pending than it "
         "matches, and meter numbers above 255 have two bytes of calldata. Nothing else grows.",
         "![Gas against occupancy and meters](scaling.svg)",
         "## Money",
-        f"**Assumptions, not quotations:** the prices are those of `{prices}`, which anyone may "
-        f"replace. A pair is one of {BATCH} that the operator posts, matches and confirms in two "
-        "calls; the day is the one above. A block's gas bounds the pairs a second.",
-        _money_table(report, money),
+        f"**Assumptions, not quotations:** the prices are those of `{money.file}`, which anyone "
+        f"may replace. A pair is one of {BATCH} that the operator posts, matches and confirms in "
+        "two calls; the day is the one above. A block's gas bounds the pairs a second.",
+        _money_table(report, money.settings),
         _capacity(report),
     ]
     return "\n\n".join(parts) + "\n"
@@ -305,7 +317,7 @@ def compare(old: Report, new: Report) -> str:
     before = {row.key: row.cost.total for row in old.all_rows()}
     after = {row.key: row.cost.total for row in new.all_rows()}
     told = [
-        {name: str(getattr(side, name)) for name in ("vyper", "evm", "optimizer")}
+        {name: str(getattr(side, name)) for name in SETTINGS}
         | {f"deployment, {what}": number(value) for what, value in side.deployment.items()}
         for side in (old, new)
     ]
@@ -372,14 +384,14 @@ def _formula() -> str:
 def _marginal(report: Report) -> float:
     small, large = (
         report.row(f"{Market.name}, match, one to one, {orders}, {STEADY}")
-        for orders in (BATCH, 256)
+        for orders in (BATCH, MAX_BATCH)
     )
     return (large.cost.total - small.cost.total) / (large.units - small.units)
 
 
 def _marginal_bound() -> int:
     a_word = 2 * bounds.READ + bounds.OVERWRITE + bounds.LOG_BYTE * bounds.WORD
-    return a_word // bounds.LANES
+    return a_word // LANES_PER_WORD
 
 
 def _days(report: Report) -> list[Row]:
@@ -417,13 +429,14 @@ def _euro(value: float) -> str:
 
 def _capacity(report: Report) -> str:
     largest = {
-        lap: report.row(f"{Market.name}, match, one to one, 256, {lap}").cost.total
+        lap: report.row(f"{Market.name}, match, one to one, {MAX_BATCH}, {lap}").cost.total
         for lap in (FIRST_LAP, STEADY)
     }
     return (
-        "A call writes at most 256 matches, so that is the largest batch: "
+        f"A call writes at most {MAX_BATCH} matches, so that is the largest batch: "
         + " and ".join(
-            f"{number(gas)} gas ({lap}), of which a block of 30 million holds {30_000_000 // gas}"
+            f"{number(gas)} gas ({lap}), of which a block of {BLOCK_GAS_LIMIT // 10**6} million "
+            f"holds {BLOCK_GAS_LIMIT // gas}"
             for lap, gas in largest.items()
         )
         + "."

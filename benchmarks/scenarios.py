@@ -6,7 +6,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
-from benchmarks.bounds import Log, Touched, array_log, matched_of, words_of
+from benchmarks.bounds import (
+    Log,
+    Touched,
+    array_log,
+    first_written,
+    logged,
+    matched_of,
+    overwritten,
+    read,
+    words_of,
+)
 from benchmarks.laboratory import Cost
 from benchmarks.subjects import (
     FIRST_ENERGY,
@@ -16,7 +26,6 @@ from benchmarks.subjects import (
     AddressRing,
     AncestorsWay,
     Market,
-    delivery_words,
     energies,
     meter,
     release_words,
@@ -32,7 +41,7 @@ from energy_chain.market import (
     Request,
 )
 from energy_chain.meters import Readings, net_positions
-from energy_chain.packing import pack_orders
+from energy_chain.packing import pack_energies, pack_orders
 
 BATCH = 100
 """The batch that goals are set for."""
@@ -41,26 +50,8 @@ PACKED = (1, 4, 10, 50, BATCH, MAX_BATCH)
 SEEDS = (1, 2, 3)
 PERIOD_LENGTH = 900
 """Seconds."""
-
-
-def read(words: int) -> Touched:
-    """Words that are only read."""
-    return Touched(read=words, transactions=0)
-
-
-def overwritten(words: int) -> Touched:
-    """Words that held something and are read and written."""
-    return Touched(overwritten=words, transactions=0)
-
-
-def first_written(words: int) -> Touched:
-    """Words that held zero."""
-    return Touched(first_written=words, transactions=0)
-
-
-def logged(*logs: Log) -> Touched:
-    """What is logged."""
-    return Touched(logs=logs, transactions=0)
+SCALING = "Scaling"
+"""The heading of the scenarios that are about size."""
 
 
 CALL = Touched()
@@ -299,7 +290,7 @@ class MarketScenarios:
                 first, many = market.counters()[2], energies(orders)
                 market.round_of(many, many)
                 for function, argument, log in (
-                    ("confirm_deliveries", delivery_words(many), array_log(words_of(0, orders))),
+                    ("confirm_deliveries", pack_energies(many), array_log(words_of(0, orders))),
                     ("confirm_matches", orders, Log(1, 2)),
                 ):
                     with market.lab.undone():
@@ -337,7 +328,7 @@ class MarketScenarios:
             cost = market.send("post_requests", words[0])
             cost += market.send("post_releases", words[1])
             cost += market.send("match_pending", MAX_BATCH)
-            cost += market.send("confirm_deliveries", first, delivery_words(many))
+            cost += market.send("confirm_deliveries", first, pack_energies(many))
             touched = sum((CALL + STATE + side for side in posted), CALL + STATE + orders + matched)
             touched += CALL + confirmed + logged(array_log(words_of(0, BATCH)))
             yield self.row(
@@ -472,19 +463,25 @@ def a_day(readings: Readings, neighbourhood: str) -> Iterator[Row]:
     """A day of a neighbourhood: by the operator in batches, and by each meter for itself."""
     ways = {"by the operator": _day_in_batches, "by each meter": _day_of_singles}
     length = int(readings.period.total_seconds())
+    traded = [
+        (int(positions.start.timestamp()), list(positions.energies.values()))
+        for positions in net_positions(readings)
+    ]
+    energy = sum(
+        min(sum(max(wh, 0) for wh in homes), sum(max(-wh, 0) for wh in homes))
+        for _, homes in traded
+    )
     for lap in (STEADY, FIRST_LAP):
         # Long enough before for the rings to be written, a block a second.
-        begin = int(readings.readings[0].start.timestamp()) // length * length - 10 * length
+        begin = traded[0][0] // length * length - 10 * length
         market = Market(lap, length, len(readings.meters), begin)
         chain = market.lab.chain
         for way, trade in ways.items():
             with market.lab.undone():
-                before, cost, energy = market.counters()[2], Cost(), 0
-                for positions in net_positions(readings):
-                    chain.sleep(int(positions.start.timestamp()) - chain.time())
-                    homes = list(positions.energies.values())
+                before, cost = market.counters()[2], Cost()
+                for start, homes in traded:
+                    chain.sleep(start - chain.time())
                     cost = sum(trade(market, homes), cost)
-                    energy += min(sum(max(wh, 0) for wh in homes), sum(max(-wh, 0) for wh in homes))
                 matches = market.counters()[2] - before
                 case = f"{neighbourhood}, {way}"
                 yield Row(market.name, "a day", case, lap, matches, "match", cost, energy=energy)

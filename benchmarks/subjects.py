@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.bounds import WORD, Touched, words_of
+from benchmarks.bounds import WORD, Touched, first_written, overwritten, words_of
 from benchmarks.laboratory import GENESIS_TIME, Cost, Laboratory, Subject, compile_baseline
 from energy_chain.chain.artifact import load_artifact
 from energy_chain.market import (
@@ -20,7 +20,7 @@ from energy_chain.market import (
     Release,
     Request,
 )
-from energy_chain.packing import pack_energies, pack_orders
+from energy_chain.packing import pack_orders
 
 METERS = 200
 FIRST_ENERGY = 1_000
@@ -109,8 +109,8 @@ class Market:
         words = words_of(first, count)
         begun = int(first % LANES_PER_WORD != 0)
         if self.lap == FIRST_LAP and first + count <= capacity:
-            return Touched(overwritten=begun, first_written=words - begun, transactions=0)
-        return Touched(overwritten=words, transactions=0)
+            return overwritten(begun) + first_written(words - begun)
+        return overwritten(words)
 
 
 class AddressRing:
@@ -121,7 +121,6 @@ class AddressRing:
     def __init__(self, lap: str) -> None:
         """A new ring, written all the way round when `lap` is steady."""
         self.lab = Laboratory(3)
-        self.lap = lap
         self.operator, self.producer, self.consumer = self.lab.accounts
         self.contract: Subject = self.lab.deploy(compile_baseline("address_ring"))
         for orders in [MAX_BATCH] * (MATCH_CAPACITY // MAX_BATCH if lap == STEADY else 0) + [1]:
@@ -175,11 +174,8 @@ class AncestorsWay:
         self.lab = Laboratory(3)
         self.operator, self.producer, self.consumer = self.lab.accounts
         self.contract: Subject = self.lab.deploy(compile_baseline("ancestor_way"))
-        for function, address in (
-            ("incomingRequest", self.operator),
-            ("incomingRelease", self.operator),
-        ):
-            self.contract.prepare(self.operator, function, address, FIRST_ENERGY)
+        for function in ("incomingRequest", "incomingRelease"):
+            self.contract.prepare(self.operator, function, self.operator, FIRST_ENERGY)
 
     def singles(self) -> dict[str, Cost]:
         """A pair's life, one transaction each; its look-up writes, so it is one."""
@@ -211,8 +207,3 @@ def release_words(amounts: Sequence[int], first_meter: int = 1) -> list[int]:
     return pack_orders(
         [Release(first_meter + METERS - 1 - i % METERS, energy) for i, energy in enumerate(amounts)]
     )
-
-
-def delivery_words(amounts: Sequence[int]) -> list[int]:
-    """Energies to confirm, packed."""
-    return pack_energies(amounts)

@@ -299,8 +299,8 @@ def post_batches(
     Raises:
         MarketRefusal, ChainError: as the ledger raises them; what was posted before stays so.
     """
+    limit = operator.max_matches() if matching else 0
     for start in range(0, max(len(requests), len(releases)), MAX_BATCH):
         offers = requests[start : start + MAX_BATCH]
         needs = releases[start : start + MAX_BATCH]
-        most = min(operator.max_matches(), len(offers) + len(needs)) if matching else 0
-        yield operator.post_and_match(offers, needs, most)
+        yield operator.post_and_match(offers, needs, min(limit, len(offers) + len(needs)))

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from functools import cache
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
+from benchmarks.laboratory import compile_baseline
 from tests import brownie
 from tests.brownie import Chain, Contract, reverts
 
-BASELINES = Path(__file__).resolve().parents[2] / "benchmarks" / "baseline"
 CAPACITY = 1024
 MAX_BATCH = 256
 NOT_KEPT = "energy: match is not kept"
@@ -28,17 +26,8 @@ def own_gas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(brownie, "gas", defaultdict(list))
 
 
-@cache
-def compiled(name: str) -> dict[str, Any]:
-    """What the compiler makes of a baseline; its warnings are errors here."""
-    from vyper.compiler import compile_code
-
-    source = (BASELINES / f"{name}.vy").read_text()
-    return dict(compile_code(source, output_formats=("abi", "bytecode", "layout")))
-
-
 def deploy(chain: Chain, name: str, sender: str) -> Contract:
-    output = compiled(name)
+    output = compile_baseline(name)
     computation, _ = chain.send(sender, b"", bytes.fromhex(output["bytecode"][2:]))
     assert computation.is_success
     return Contract(chain, computation.msg.storage_address, output["abi"])
@@ -57,7 +46,7 @@ def ring(chain: Chain, owner: str) -> Contract:
 def skip(ring: Contract, orders: int) -> None:
     """As though so many orders a side had been posted and matched, two matches an order."""
     head_and_tail = orders << 32 | orders
-    slot = compiled("address_ring")["layout"]["storage_layout"]["state"]["slot"]
+    slot = compile_baseline("address_ring")["layout"]["storage_layout"]["state"]["slot"]
     ring.chain.store(ring, slot, 2 * orders << 128 | head_and_tail << 64 | head_and_tail)
 
 
