@@ -9,6 +9,7 @@ leaves out all computation.
           + 2100 * words read                           EIP-2929, cold SLOAD
           + 5000 * words overwritten                    EIP-2929 and EIP-2200: 2100 cold + 2900
           + 22100 * words written for the first time    2100 cold + 20000
+          + 3000 * signatures recovered                 Yellow Paper, precompile ECREC
           + 375 + 375 * topics + 8 * bytes of each log  Yellow Paper G_log, G_logtopic, G_logdata
 """
 
@@ -25,6 +26,7 @@ CALLDATA_NONZERO = 16
 READ = 2_100
 OVERWRITE = 5_000
 FIRST_WRITE = 22_100
+RECOVER = 3_000
 LOG = 375
 LOG_TOPIC = 375
 LOG_BYTE = 8
@@ -60,6 +62,7 @@ class Touched:
         read: words of storage that are only read.
         overwritten: words that held something.
         first_written: words that held zero.
+        recovered: signatures whose signer has to be found.
         logs: what is logged.
         transactions: how many.
     """
@@ -67,6 +70,7 @@ class Touched:
     read: int = 0
     overwritten: int = 0
     first_written: int = 0
+    recovered: int = 0
     logs: tuple[Log, ...] = ()
     transactions: int = 1
 
@@ -75,6 +79,7 @@ class Touched:
             self.read + other.read,
             self.overwritten + other.overwritten,
             self.first_written + other.first_written,
+            self.recovered + other.recovered,
             self.logs + other.logs,
             self.transactions + other.transactions,
         )
@@ -91,7 +96,8 @@ class Touched:
 
     def bound(self, calldata: int) -> int:
         """The least gas that these transactions can use, whose data costs `calldata`."""
-        return INTRINSIC * self.transactions + calldata + self.storage + self.log
+        chain = INTRINSIC * self.transactions + RECOVER * self.recovered
+        return chain + calldata + self.storage + self.log
 
 
 def read(words: int) -> Touched:
@@ -107,6 +113,11 @@ def overwritten(words: int) -> Touched:
 def first_written(words: int) -> Touched:
     """Words that held zero."""
     return Touched(first_written=words, transactions=0)
+
+
+def recovered(signatures: int) -> Touched:
+    """Signatures whose signer has to be found."""
+    return Touched(recovered=signatures, transactions=0)
 
 
 def logged(*logs: Log) -> Touched:

@@ -106,10 +106,10 @@ class Subject:
     def data(self, function: str, *arguments: Any) -> bytes:
         """What a transaction that calls a function carries."""
         from eth_abi import encode
-        from eth_utils.abi import function_abi_to_4byte_selector
+        from eth_utils.abi import collapse_if_tuple, function_abi_to_4byte_selector
 
         entry = self._functions[function, len(arguments)]
-        types = [field["type"] for field in entry["inputs"]]
+        types = [collapse_if_tuple(field) for field in entry["inputs"]]
         return bytes(function_abi_to_4byte_selector(entry)) + encode(types, arguments)  # type: ignore[arg-type]
 
     def send(self, sender: str, function: str, *arguments: Any) -> Cost:

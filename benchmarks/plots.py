@@ -5,7 +5,15 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.report import FOUR_CALLS, ONE_EACH, PARTS, TWO_CALLS, Report, number
+from benchmarks.report import (
+    FOUR_CALLS,
+    ONE_EACH,
+    PARTS,
+    SIGNED_LIFE,
+    TWO_CALLS,
+    Report,
+    number,
+)
 from benchmarks.scenarios import BATCH, SCALING, Row
 from benchmarks.subjects import FIRST_LAP, STEADY, AddressRing, AncestorsWay, Market
 
@@ -109,12 +117,13 @@ def _life(report: Report) -> Figure:
     lives = {
         f"{ancestor},\none transaction each": f"{ancestor}, whole life, one transaction each",
         "here, each meter for itself,\nmatched in a batch": f"{market}, {ONE_EACH}",
+        f"here, signed by the meters,\nfour calls, {BATCH} pairs": f"{market}, {SIGNED_LIFE}",
         f"{ring}, four calls,\n{BATCH} pairs": f"{ring}, {FOUR_CALLS}",
         f"here, four calls,\n{BATCH} pairs": f"{market}, {FOUR_CALLS}",
         f"here, two calls,\n{BATCH} pairs": f"{market}, {TWO_CALLS}",
     }
     rows = [report.row(f"{key}, {STEADY}") for key in lives.values()]
-    figure, axes = _figure(7.2, 3.6)
+    figure, axes = _figure(7.2, 4.1)
     _stacked(axes, list(lives), rows)
     axes.set_title("Gas of the whole life of a matched pair, steady", loc="left")
     return figure
@@ -127,12 +136,13 @@ def _parts(report: Report) -> Figure:
         f"match, {BATCH}": f"match, one to one, {BATCH}",
         f"match, {BATCH} unequal a side": uneven,
         f"post {BATCH} requests": f"post requests, packed, {BATCH}",
+        f"post {BATCH} signed requests": f"post signed requests, batch of {BATCH}",
         f"post {BATCH} a side": f"post both sides, packed, {BATCH} a side",
         f"confirm {BATCH}, each energy": f"confirm_deliveries, batch of {BATCH}",
         f"confirm {BATCH} as matched": f"confirm_matches, batch of {BATCH}",
     }
     rows = [report.row(f"{Market.name}, {key}, {STEADY}") for key in steps.values()]
-    figure, axes = _figure(7.2, 4.0)
+    figure, axes = _figure(7.2, 4.5)
     _stacked(axes, list(steps), rows)
     axes.set_title("Gas of an order or a match in a batch, steady", loc="left")
     return figure

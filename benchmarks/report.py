@@ -24,6 +24,7 @@ BEGIN, END = "<!-- gas: python -m benchmarks -->", "<!-- end of gas -->"
 """Where the README keeps the main table."""
 
 TWO_CALLS = f"whole life, operator, two calls, {BATCH} pairs"
+SIGNED_LIFE = f"whole life, signed by the meters, four calls, {BATCH} pairs"
 FOUR_CALLS = f"whole life, operator, four calls, {BATCH} pairs"
 ONE_EACH = "whole life, one transaction each, matched in a batch"
 
@@ -174,6 +175,18 @@ def main_rows(report: Report) -> list[list[str]]:
             "",
         ),
         (
+            f"post, signed by the meters, batch of {BATCH}",
+            f"post signed requests, batch of {BATCH}, {STEADY}",
+            "",
+            "",
+        ),
+        (
+            "the same, batch of 50",
+            f"post signed requests, batch of 50, {STEADY}",
+            "",
+            "",
+        ),
+        (
             f"confirm {BATCH} deliveries, each with its energy",
             f"confirm_deliveries, batch of {BATCH}, {STEADY}",
             gas(ring, f"confirm, one to one, {BATCH}, {STEADY}"),
@@ -192,6 +205,7 @@ def main_rows(report: Report) -> list[list[str]]:
             gas(ring, f"{FOUR_CALLS}, {STEADY}"),
             "",
         ),
+        (f"whole life, {BATCH} pairs, signed by the meters", f"{SIGNED_LIFE}, {STEADY}", "", ""),
         (
             "whole life, each meter for itself",
             f"{ONE_EACH}, {STEADY}",
@@ -448,6 +462,12 @@ def _touched_table() -> str:
     rows = (
         ("`match_pending`", "2w, the orders", "w, and the state", "3 + w"),
         ("`post_requests`, `post_releases`", "1, the registry", "w, and the state", "3 + w"),
+        (
+            "`post_signed`, meters of one page",
+            "n, the signers' numbers",
+            "w, the state and the page",
+            "3 + w",
+        ),
         ("`post_and_match`", "1, the registry", "3w, and the state", "three logs of 3 + w"),
         ("`confirm_deliveries`", "2, registry and state", "w", "3 + w"),
         ("`confirm_matches`", "2, registry and state", "w", "2"),

@@ -15,6 +15,7 @@ from benchmarks.bounds import (
     matched_of,
     overwritten,
     read,
+    recovered,
     words_of,
 )
 from benchmarks.laboratory import Cost
@@ -37,16 +38,19 @@ from energy_chain.market import (
     MATCH_CAPACITY,
     MAX_BATCH,
     MAX_METERS,
+    MAX_SIGNED,
     Release,
     Request,
 )
 from energy_chain.meters import Readings, net_positions
 from energy_chain.packing import pack_energies, pack_orders
+from energy_chain.signing import Kind
 
 BATCH = 100
 """The batch that goals are set for."""
 BATCHES = (1, 10, 50, BATCH, 250, MAX_BATCH)
 PACKED = (1, 4, 10, 50, BATCH, MAX_BATCH)
+SIGNED = (1, 10, 50, MAX_SIGNED)
 SEEDS = (1, 2, 3)
 PERIOD_LENGTH = 900
 """Seconds."""
@@ -128,6 +132,7 @@ class MarketScenarios:
         return {
             "Matching": self.matching,
             "Posting": self.posting,
+            "Posting signed orders": self.posting_signed,
             "Posting and matching in one call": self.posting_and_matching,
             "The ancestor's call": self.do_matching,
             "Confirming": self.confirming,
@@ -246,6 +251,25 @@ class MarketScenarios:
         """What writing a packed batch of one side has to touch."""
         return self.market.written(first, orders) + logged(array_log(words_of(0, orders)))
 
+    def posting_signed(self) -> Iterator[Row]:
+        """Orders that their meters signed, posted by somebody else."""
+        market = self.market
+        for orders in SIGNED:
+            for kind, what in (Kind.REQUEST, "requests"), (Kind.RELEASE, "releases"):
+                with market.lab.undone():
+                    first = market.counters()[kind]
+                    arguments = market.signed(kind, energies(orders))
+                    cost = market.send("post_signed", *arguments, sender=market.new_home)
+                    touched = CALL + STATE + self.posted_signed(first, orders)
+                    case = f"batch of {orders}"
+                    yield self.row(f"post signed {what}", case, orders, "order", cost, touched)
+
+    def posted_signed(self, first: int, orders: int) -> Touched:
+        """What posting signed orders of one kind, of meters of one page, has to touch."""
+        page = overwritten(1) if self.lap == STEADY else first_written(1)
+        ring = self.market.written(first, orders) + logged(array_log(words_of(first, orders)))
+        return recovered(orders) + read(orders) + page + ring
+
     def posting_and_matching(self) -> Iterator[Row]:
         """Both sides posted and matched in one call."""
         for orders in BATCHES:
@@ -343,6 +367,17 @@ class MarketScenarios:
             yield self.row(
                 "whole life", f"operator, two calls, {BATCH} pairs", BATCH, "pair", cost, touched
             )
+        with market.lab.undone():
+            cost = Cost()
+            touched = CALL + STATE + orders + matched + CALL + confirmed + logged(Log(1, 2))
+            for kind in Kind:
+                arguments = market.signed(kind, many)
+                cost += market.send("post_signed", *arguments, sender=market.new_home)
+                touched += CALL + STATE + self.posted_signed(counters[kind], BATCH)
+            cost += market.send("match_pending", MAX_BATCH)
+            cost += market.send("confirm_matches", first, BATCH)
+            case = f"signed by the meters, four calls, {BATCH} pairs"
+            yield self.row("whole life", case, BATCH, "pair", cost, touched)
         with market.lab.undone():
             cost, touched = Cost(), CALL + STATE + orders + matched
             for i in range(BATCH):

@@ -7,13 +7,17 @@ surplus of a quarter of an hour is: zero bytes of calldata are cheaper.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
+
+from eth_keys.datatypes import PrivateKey
 
 from benchmarks.bounds import WORD, Touched, first_written, overwritten, words_of
 from benchmarks.laboratory import GENESIS_TIME, Cost, Laboratory, Subject, compile_baseline
 from energy_chain.chain.artifact import load_artifact
 from energy_chain.market import (
     CAPACITY,
+    DEFAULT_PERIOD_LENGTH,
     LANES_PER_WORD,
     MATCH_CAPACITY,
     MAX_BATCH,
@@ -21,10 +25,13 @@ from energy_chain.market import (
     Request,
 )
 from energy_chain.packing import pack_orders
+from energy_chain.signing import Kind, OrderDomain, OrderTerms, pack_signed, sign, signing_length
 
 METERS = 200
 FIRST_ENERGY = 1_000
 """Wh."""
+FIRST_KEY = 1_000_000
+"""Meters that own no ether have the private keys from here on: they are worth nothing."""
 FIRST_LAP, STEADY = "first lap", "steady"
 """Whether the slots of the rings are written for the first time."""
 
@@ -68,6 +75,13 @@ class Market:
         self.prepare("register_meters", [*self.homes, *others])
         for _ in range(MATCH_CAPACITY // MAX_BATCH if lap == STEADY else 0):
             self.round_of(energies(MAX_BATCH), energies(MAX_BATCH))
+        if lap == STEADY and period_length == 0:
+            for (
+                kind
+            ) in Kind:  # both pages of the meters, which the next quarter of an hour overwrites
+                self.prepare("post_signed", *self.signed(kind, energies(LANES_PER_WORD)))
+            self.prepare("match_pending", MAX_BATCH)
+            self.lab.chain.sleep(DEFAULT_PERIOD_LENGTH)
         # The first lap begins with its first word: the state is written for the first time once.
         self.round_of(energies(LANES_PER_WORD), energies(LANES_PER_WORD))
 
@@ -82,6 +96,22 @@ class Market:
     def round_of(self, requests: Sequence[int], releases: Sequence[int]) -> None:
         """Lets the operator post and match orders of these energies."""
         self.prepare("post_and_match", request_words(requests), release_words(releases), MAX_BATCH)
+
+    def signed(self, kind: Kind, amounts: Sequence[int]) -> tuple[int, list[Any], bool]:
+        """What `post_signed` takes: orders of these energies, of meters one after another.
+
+        They are good until their period ends.
+        """
+        length = signing_length(self.contract.view("period_length"))
+        period = self.contract.view("signing_period")
+        ends = (period + 1) * length
+        chain_id = self.contract.words("eip712Domain")[3]
+        domain = OrderDomain(chain_id, "0x" + self.contract.canonical.hex())
+        orders = []
+        for number, energy in enumerate(amounts, len(self.homes) + 1):
+            terms = OrderTerms(kind, energy, period, ends)
+            orders.append(pack_signed(sign(terms, domain, key_of(number).to_bytes()), ends))
+        return period, orders, False
 
     def skip_meters(self, count: int) -> None:
         """As though so many meters had been registered.
@@ -191,8 +221,14 @@ class AncestorsWay:
 
 
 def meter(number: int) -> str:
-    """An address for a meter that posts through the operator only."""
-    return f"0x{number:0{2 * (WORD - 12)}x}"
+    """The address of a meter that owns no ether."""
+    return key_of(number).public_key.to_checksum_address()
+
+
+@cache
+def key_of(number: int) -> PrivateKey:
+    """A key for a meter of no account."""
+    return PrivateKey((FIRST_KEY + number).to_bytes(WORD, "big"))
 
 
 def request_words(amounts: Sequence[int], first_meter: int = 1) -> list[int]:

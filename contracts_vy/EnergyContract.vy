@@ -31,6 +31,7 @@
 
 import limits
 import packed_orders
+import signed_orders
 from interfaces import IEnergyContract
 
 
@@ -77,11 +78,25 @@ ADDRESS: constant(uint256) = 2**160 - 1
 METERS_AT: constant(uint256) = 160
 RETIRED_AT: constant(uint256) = 176
 
-# Added to the number of a meter that is retired.
-RETIRED: constant(uint256) = 1 << limits.METER_BITS
+# Added to the number of a meter that is retired: twice what a number can be, so that it is on no
+# page of meters either.
+RETIRED: constant(uint256) = 2 << limits.METER_BITS
+
+# signed
+#   255       224 223                                                                        0
+#  +-------------+----------------------------------------------------------------------------+
+#  |   period    |           one bit a meter: has posted a signed order of this kind          |
+#  +-------------+----------------------------------------------------------------------------+
+PAGE: constant(uint256) = 2**limits.PAGE_METERS - 1
+NO_PAGE: constant(uint256) = 1 << 255  # the number of no meter is near it
 
 # Seconds of a delivery period; 0 means that orders never expire.
 PERIOD_LENGTH: immutable(uint256)
+# Seconds of the period that an order is signed for: a delivery period, 900 where orders never expire.
+SIGNING_LENGTH: immutable(uint256)
+# What makes a signature one for this contract on this chain (EIP-712), as of the deployment.
+DOMAIN: immutable(bytes32)
+CHAIN_ID: immutable(uint256)
 
 
 # ------------------------------------------------------------------ storage
@@ -98,6 +113,9 @@ matches: uint256[limits.MATCH_WORDS]
 numbers: HashMap[address, uint256]
 # Address of a meter number; kept for retired meters, so that their matches stay readable.
 addresses: address[limits.MAX_METERS + 1]
+# Pages of 224 neighbouring meters: who has posted a signed order, one bit a meter, in the period
+# whose number stands above. The lower half is of requests, the upper of releases.
+signed: uint256[limits.SIGNED_PAGES]
 # One bit a meter number: retired.
 retired: uint256[(limits.MAX_METERS + 1) // 256]
 # The account that appoints the other roles, pauses, and hands over in two steps.
@@ -122,6 +140,9 @@ def __init__(aggregator: address, metering_operator: address, period_length: uin
         if period_length < limits.MIN_PERIOD_LENGTH or period_length > limits.MAX_PERIOD_LENGTH:
             self._refuse("energy: period length is invalid")
     PERIOD_LENGTH = period_length
+    SIGNING_LENGTH = period_length if period_length != 0 else limits.DEFAULT_PERIOD_LENGTH
+    DOMAIN = signed_orders._domain()
+    CHAIN_ID = chain.id
     self._set_owner(msg.sender)
     self._set_aggregator(aggregator)
     self._set_metering_operator(metering_operator)
@@ -355,6 +376,220 @@ def _expired(state: uint256) -> uint256:
 @internal
 def _outstanding(state: uint256, side: uint256) -> uint256:
     return unsafe_sub(state >> side >> TAIL & FIELD, state >> side & FIELD)  # head <= tail
+
+
+# ------------------------------------------------------------------ posting signed orders
+
+@external
+def post_signed(
+    period: uint256, orders: DynArray[IEnergyContract.SignedOrder, limits.MAX_SIGNED], all_or_nothing: bool
+) -> uint256:
+    """
+    @notice Posts orders that their meters have signed (EIP-712). Anyone may call it. A meter has one
+            order of each kind in a period. An order that is not good is skipped and logged.
+    @param period The period that the orders are signed for: `signing_period`, or the call is refused.
+    @param orders Orders in the layout of `signed_orders`, at most 100. Cheapest when orders of one
+           kind and deadline follow each other, by meter number.
+    @param all_or_nothing Whether an order that is not good refuses the call instead.
+    @return How many orders were posted.
+    """
+    if len(orders) == 0:
+        self._refuse("energy: batch is empty")
+    before: uint256 = self._open_state()
+    if period != unsafe_div(block.timestamp, SIGNING_LENGTH):  # `_signing_period`, without its call
+        self._refuse("energy: orders of another period")
+    domain: bytes32 = DOMAIN
+    if chain.id != CHAIN_ID:  # the chain has split in two, and this is the side with another id
+        domain = signed_orders._domain()
+    ends: uint256 = unsafe_mul(unsafe_add(period, 1), SIGNING_LENGTH)  # period = time // length
+    state: uint256 = before
+
+    # A run: orders of one kind and deadline. The first is of requests, good until the period ends.
+    run: uint256 = 1  # what the terms of its orders have in common, with 1 Wh
+    kind: uint256 = signed_orders.REQUEST
+    deadline: uint256 = ends
+    side: uint256 = REQUESTS
+    ring: uint256 = REQUESTS << 2
+    first: uint256 = state >> (REQUESTS + TAIL) & FIELD
+    tail: uint256 = first
+    end: uint256 = self._end_of_room(state, REQUESTS)
+    word: uint256 = self._begun_word(REQUESTS, tail)
+    words: DynArray[uint256, limits.SIGNED_BATCH_WORDS] = []
+
+    # A page: which of 224 neighbouring meters may still post an order of the run's kind.
+    page: uint256 = NO_PAGE  # the number of its first meter
+    page_at: uint256 = limits.SIGNED_PAGES
+    free: uint256 = 0
+
+    # At most 100 turns. A turn reads one slot; every fourth writes one. What is rare stands inside
+    # the two conditions: the first fails unless the order is of the run, has 1 Wh or more and a low
+    # s; the second unless the signer's number is on the page and free, as a shift by 256 or more
+    # leaves no bit, and the number 0 of a stranger is below every page. Hashing in a function of the codec would cost 120 gas an order.
+    for order: IEnergyContract.SignedOrder in orders:
+        if (
+            convert(unsafe_sub(order.terms, run) >= limits.MAX_ENERGY, uint256)
+            | convert(order.vs & signed_orders.S > signed_orders.HIGHEST_S, uint256)
+            != 0
+        ):
+            if order.vs & signed_orders.S > signed_orders.HIGHEST_S:
+                self._skip(order, all_or_nothing, "energy: signature has a high s")
+                continue
+            if order.terms & limits.MAX_ENERGY == 0:
+                self._skip(order, all_or_nothing, "energy: value not 1..2**32-1 Wh")
+                continue
+            if order.terms & signed_orders.UNUSED != 0:
+                self._skip(order, all_or_nothing, "energy: signed order malformed")
+                continue
+            if order.terms & signed_orders.PRICE != 0:
+                self._skip(order, all_or_nothing, "energy: limit price is not zero")
+                continue
+            early: uint256 = order.terms >> signed_orders.EARLY_AT & FIELD
+            if early > unsafe_sub(ends, block.timestamp):  # the period has not ended
+                self._skip(order, all_or_nothing, "energy: deadline has passed")
+                continue
+            run = order.terms & ~limits.MAX_ENERGY | 1
+            kind = order.terms >> signed_orders.KIND_AT
+            deadline = unsafe_sub(ends, early)  # compared above
+            page = NO_PAGE
+            if side != kind << 6:
+                if tail & 3 != 0:
+                    words.append(word >> unsafe_sub(256, (tail & 3) << 6))
+                state = self._end_run(state, side, first, tail, words)
+                side = kind << 6
+                ring = side << 2
+                first = state >> side >> TAIL & FIELD
+                tail = first
+                end = self._end_of_room(state, side)
+                word = self._begun_word(side, tail)
+                words = []
+        number: uint256 = self.numbers[
+            ecrecover(
+                keccak256(
+                    concat(
+                        signed_orders.PREFIX,
+                        domain,
+                        keccak256(
+                            abi_encode(
+                                signed_orders.ORDER_TYPE,
+                                kind,
+                                order.terms & limits.MAX_ENERGY,
+                                empty(uint256),
+                                period,
+                                deadline,
+                            )
+                        ),
+                    )
+                ),
+                unsafe_add(27, order.vs >> 255),
+                order.r,
+                order.vs & signed_orders.S,
+            )
+        ]
+        bit: uint256 = 1 << unsafe_sub(number, page)
+        if free & bit == 0:
+            if number == 0:
+                self._skip(order, all_or_nothing, "energy: signer is not registered")
+                continue
+            if number >= RETIRED:
+                self._skip(order, all_or_nothing, "energy: meter is retired")
+                continue
+            if tail >= end:
+                self._skip(order, all_or_nothing, self._lack_of_room(side, tail))
+                continue
+            index: uint256 = unsafe_div(unsafe_sub(number, 1), limits.PAGE_METERS)  # not zero
+            page = unsafe_add(unsafe_mul(index, limits.PAGE_METERS), 1)
+            index = unsafe_add(index, unsafe_mul(kind, limits.SIGNED_PAGES // 2))
+            if page_at != index:
+                if page_at != limits.SIGNED_PAGES:
+                    self.signed[page_at] = period << limits.PAGE_METERS | free ^ PAGE
+                page_at = index
+                free = self._free(index, period)
+            bit = 1 << unsafe_sub(number, page)
+            if free & bit == 0:
+                self._skip(order, all_or_nothing, "energy: meter has posted already")
+                continue
+        free ^= bit
+        word = word >> 64 | (number << packed_orders.METER_AT | order.terms & limits.MAX_ENERGY) << 192
+        tail = unsafe_add(tail, 1)  # it was below `end`
+        if tail & 3 == 0:
+            self.pending[unsafe_sub(tail, 1) >> 2 & RING_MASK | ring] = word
+            words.append(word)
+            if tail == end:
+                page = NO_PAGE
+    if page_at != limits.SIGNED_PAGES:
+        self.signed[page_at] = period << limits.PAGE_METERS | free ^ PAGE
+    if tail & 3 != 0:
+        words.append(word >> unsafe_sub(256, (tail & 3) << 6))
+    state = self._end_run(state, side, first, tail, words)
+    self.state = state
+    grown: uint256 = unsafe_sub(state, before)  # by the tails alone
+    return unsafe_add(grown >> (REQUESTS + TAIL) & FIELD, grown >> (RELEASES + TAIL))
+
+
+@internal
+def _skip(order: IEnergyContract.SignedOrder, all_or_nothing: bool, reason: String[32]):
+    if all_or_nothing:
+        self._refuse(reason)
+    log IEnergyContract.SignedOrderSkipped(r=order.r, terms=order.terms, reason=reason)
+
+
+@view
+@internal
+def _begun_word(side: uint256, tail: uint256) -> uint256:
+    # Orders are shifted in from the top: the one posted last stands highest.
+    if tail & 3 == 0:
+        return 0
+    return self.pending[tail >> 2 & RING_MASK | side << 2] << unsafe_sub(256, (tail & 3) << 6)
+
+
+@internal
+def _end_run(
+    state: uint256, side: uint256, first: uint256, tail: uint256, words: DynArray[uint256, limits.SIGNED_BATCH_WORDS]
+) -> uint256:
+    # Writes the word that is begun, tells of the orders from counter `first` on, and returns the
+    # state after them.
+    if tail == first:
+        return state
+    if tail & 3 != 0:
+        self.pending[tail >> 2 & RING_MASK | side << 2] = words[unsafe_sub(len(words), 1)]  # it is the last
+    if side == REQUESTS:
+        log IEnergyContract.SignedRequestsPosted(first=first, words=words)
+    else:
+        log IEnergyContract.SignedReleasesPosted(first=first, words=words)
+    return unsafe_add(state, unsafe_sub(tail, first) << TAIL << side)  # there is room: no carry
+
+
+@pure
+@internal
+def _end_of_room(state: uint256, side: uint256) -> uint256:
+    # The counter up to which a side takes orders; a multiple of four, so that only full words meet it.
+    return min(unsafe_add(state >> side & (FIELD - 3), limits.CAPACITY), limits.MAX_COUNTER & ~3)
+
+
+@pure
+@internal
+def _lack_of_room(side: uint256, tail: uint256) -> String[32]:
+    if tail >= limits.MAX_COUNTER & ~3:
+        return "energy: counter is used up"
+    if side == REQUESTS:
+        return "energy: ring of requests is full"
+    return "energy: ring of releases is full"
+
+
+@view
+@internal
+def _free(index: uint256, period: uint256) -> uint256:
+    # What an earlier period has left there counts no more.
+    signed: uint256 = self.signed[index]
+    if signed >> limits.PAGE_METERS != period:
+        return PAGE
+    return signed & PAGE ^ PAGE
+
+
+@view
+@internal
+def _signing_period() -> uint256:
+    return unsafe_div(block.timestamp, SIGNING_LENGTH)  # not zero
 
 
 # ------------------------------------------------------------------ matching
@@ -1217,6 +1452,51 @@ def current_period() -> uint256:
     @return Unix time // period length; 0 when orders never expire.
     """
     return self._period()
+
+
+@view
+@external
+def signing_period() -> uint256:
+    """
+    @notice The period that an order has to be signed for to be good in this block.
+    @return As `current_period`; Unix time // 900 where orders never expire.
+    """
+    return self._signing_period()
+
+
+@view
+@external
+def has_signed(meter: address, kind: uint256) -> bool:
+    """
+    @notice Whether a signed order of a meter was posted in this period, so that it may not post
+            another.
+    @param meter Its address.
+    @param kind 0 for a request, 1 for a release.
+    @return True when one was.
+    """
+    number: uint256 = self._number(meter)
+    if number == 0 or kind > signed_orders.RELEASE:
+        return False
+    index: uint256 = (number - 1) // limits.PAGE_METERS + kind * (limits.SIGNED_PAGES // 2)
+    return self._free(index, self._signing_period()) >> ((number - 1) % limits.PAGE_METERS) & 1 == 0
+
+
+@view
+@external
+def eip712Domain() -> (bytes1, String[11], String[1], uint256, address, bytes32, DynArray[uint256, 1]):
+    """
+    @notice What signatures of orders are good for (ERC-5267).
+    @return The fields in use, name, version, chain id, this contract, no salt, no extensions.
+    """
+    return (
+        0x0f,
+        signed_orders.DOMAIN_NAME,
+        signed_orders.DOMAIN_VERSION,
+        chain.id,
+        self,
+        empty(bytes32),
+        [],
+    )
 
 
 @view

@@ -29,3 +29,9 @@ BATCH_WORDS: constant(uint256) = MAX_BATCH // LANES_PER_WORD
 
 MIN_PERIOD_LENGTH: constant(uint256) = 60  # s; keeps the period number within 31 bits
 MAX_PERIOD_LENGTH: constant(uint256) = 366 * 86400  # s
+DEFAULT_PERIOD_LENGTH: constant(uint256) = 900  # s
+
+MAX_SIGNED: constant(uint256) = 100  # signed orders in one call
+SIGNED_BATCH_WORDS: constant(uint256) = MAX_SIGNED // LANES_PER_WORD + 1  # they may begin inside a word
+PAGE_METERS: constant(uint256) = 224  # one bit a meter, below the 32 bits of the period
+SIGNED_PAGES: constant(uint256) = 2 * (MAX_METERS // PAGE_METERS + 1)  # of either kind

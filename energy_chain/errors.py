@@ -210,6 +210,48 @@ class LimitPriceNotZero(MarketRefusal):
     remedy = "leave them zero: this version trades without prices"
 
 
+class OtherPeriod(MarketRefusal):
+    """Signed orders are not of the current period."""
+
+    reason = "energy: orders of another period"
+    remedy = "sign for the period that is now, and relay within it"
+
+
+class SignatureHigh(MarketRefusal):
+    """The s of a signature is above half the curve's order (EIP-2)."""
+
+    reason = "energy: signature has a high s"
+    remedy = "sign with a library that gives the lower s, as all of Ethereum's do"
+
+
+class MalformedSignedOrder(MarketRefusal):
+    """The packed terms of a signed order have bits that mean nothing."""
+
+    reason = "energy: signed order malformed"
+    remedy = "pack it as docs/protocol.md says; kind is 0 or 1"
+
+
+class DeadlinePassed(MarketRefusal):
+    """A signed order came after its deadline."""
+
+    reason = "energy: deadline has passed"
+    remedy = "sign a new order with a later deadline"
+
+
+class SignerNotRegistered(MarketRefusal):
+    """The signature of an order is of no registered meter: maybe the order was altered."""
+
+    reason = "energy: signer is not registered"
+    remedy = "check the chain id, the contract, the period and the key, or register the meter"
+
+
+class AlreadyPosted(MarketRefusal):
+    """A signed order of that meter, kind and period was posted before."""
+
+    reason = "energy: meter has posted already"
+    remedy = "one signed order of a kind is good in a period: wait for the next"
+
+
 class CannotMatch(MarketRefusal):
     """The queues do not hold that much energy, or it takes more than 256 matches."""
 

@@ -47,6 +47,34 @@ class ReleasesPosted:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedRequestsPosted:
+    """Somebody posted requests that their meters had signed; the first has counter `first`."""
+
+    first: int
+    orders: tuple[Request, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SignedReleasesPosted:
+    """Somebody posted releases that their meters had signed; the first has counter `first`."""
+
+    first: int
+    orders: tuple[Release, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SignedOrderSkipped:
+    """A signed order was not good, for a reason that an error of `errors` has.
+
+    `r` is of its signature; `terms` are as `signing.pack_signed` packs them.
+    """
+
+    r: int
+    terms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class PeriodOpened:
     """The first call of a period came; so many orders of earlier periods expired."""
 
@@ -162,6 +190,9 @@ Event: TypeAlias = (
     | ReleasePosted
     | RequestsPosted
     | ReleasesPosted
+    | SignedRequestsPosted
+    | SignedReleasesPosted
+    | SignedOrderSkipped
     | PeriodOpened
     | Matched
     | PairMatched

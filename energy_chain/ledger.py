@@ -15,6 +15,7 @@ from typing import Protocol
 
 from energy_chain.events import Receipt
 from energy_chain.market import Address, Match, Meter, Release, Request
+from energy_chain.signing import Kind, OrderDomain, SignedOrder
 
 
 class Ledger(Protocol):
@@ -40,6 +41,13 @@ class Ledger(Protocol):
 
     def post_releases(self, releases: Sequence[Release]) -> Receipt:
         """Posts up to 256 releases at once. Sender: the metering operator."""
+
+    def post_signed(self, orders: Sequence[SignedOrder], all_or_nothing: bool = False) -> Receipt:
+        """Posts up to 100 orders of one period that their meters have signed. Sender: anyone.
+
+        An order that is not good is skipped, and a `SignedOrderSkipped` says why; or it refuses
+        all of them. Each meter has one order of each kind a period.
+        """
 
     # matching
 
@@ -175,6 +183,18 @@ class Ledger(Protocol):
 
     def current_period(self) -> int:
         """Number of the delivery period of now: Unix time // period length."""
+
+    def signing_period(self) -> int:
+        """Number of the period that an order must be signed for to be good now.
+
+        As `current_period`; Unix time // 900 in a market whose orders never expire.
+        """
+
+    def has_signed(self, meter: Address, kind: Kind) -> bool:
+        """Whether a signed order of that meter and kind was posted in this period."""
+
+    def order_domain(self) -> OrderDomain:
+        """What a signature must be made for."""
 
     def paused(self) -> bool:
         """Whether posting and matching are stopped."""

@@ -32,6 +32,10 @@ MIN_PERIOD_LENGTH = 60
 """Seconds."""
 MAX_PERIOD_LENGTH = 366 * 86400
 """Seconds."""
+DEFAULT_PERIOD_LENGTH = 900
+"""Seconds of the period that orders are signed for where orders never expire."""
+MAX_SIGNED = 100
+"""Signed orders in one call."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,17 @@ from dataclasses import dataclass, field, replace
 
 from energy_chain.errors import (
     AboveMatched,
+    AlreadyPosted,
     BatchEmpty,
     CannotMatch,
     ConfirmationMisaligned,
     CounterUsedUp,
+    DeadlinePassed,
+    InvalidEnergy,
     InvalidMatchCount,
     InvalidMaxMatches,
     InvalidPeriodLength,
+    LimitPriceNotZero,
     MalformedOrder,
     MarketNotPaused,
     MarketPaused,
@@ -34,8 +38,11 @@ from energy_chain.errors import (
     NotTheOperator,
     NotTheOwner,
     NotThePendingOwner,
+    OtherPeriod,
     ReleaseRingFull,
     RequestRingFull,
+    SignatureHigh,
+    SignerNotRegistered,
     ZeroAddress,
 )
 from energy_chain.events import (
@@ -58,6 +65,9 @@ from energy_chain.events import (
     ReleasesPosted,
     RequestPosted,
     RequestsPosted,
+    SignedOrderSkipped,
+    SignedReleasesPosted,
+    SignedRequestsPosted,
     Unpaused,
 )
 from energy_chain.market import (
@@ -82,9 +92,22 @@ from energy_chain.market import (
     check_energy_type,
 )
 from energy_chain.packing import pack_energies, pack_orders
+from energy_chain.signing import (
+    HIGHEST_S,
+    Kind,
+    OrderDomain,
+    SignedOrder,
+    pack_signed,
+    period_of,
+    signer_of,
+    signing_length,
+)
 
 Slot = tuple[int, int]
 """Meter number and Wh."""
+
+NO_DOMAIN = OrderDomain(0, ZERO_ADDRESS)
+"""What orders are signed for in a market that is on no chain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +143,7 @@ class _Book:
 
     period_length: int
     clock: Callable[[], int]
+    domain: OrderDomain
     owner: Address = ZERO_ADDRESS
     pending_owner: Address = ZERO_ADDRESS
     aggregator: Address = ZERO_ADDRESS
@@ -131,7 +155,57 @@ class _Book:
     numbers: dict[Address, int] = field(default_factory=dict)
     addresses: list[Address] = field(default_factory=lambda: [ZERO_ADDRESS])
     retired: set[int] = field(default_factory=set)
+    signed: tuple[int, frozenset[tuple[Kind, int]]] = (0, frozenset())
+    """A period, and kind and meter number of the signed orders posted in it."""
     history: list[Receipt] = field(default_factory=list)
+
+
+class _SignedPosting:
+    """A call that posts signed orders: what it has come to, and will log. It writes nothing."""
+
+    def __init__(self, state: _State, signed: set[tuple[Kind, int]]) -> None:
+        self.state = state
+        self.signed = signed
+        self.events: list[Event] = []
+        self._kind = Kind.REQUEST
+        self._run: list[Slot] = []
+
+    def turn_to(self, kind: Kind) -> None:
+        """Begins a run of orders of a kind, unless it is begun."""
+        if kind is not self._kind:
+            self.end_run()
+            self._kind = kind
+
+    def append(self, number: int, energy: int, call: str) -> None:
+        """Takes an order into the run."""
+        queue = self.state.requests if self._kind is Kind.REQUEST else self.state.releases
+        if queue.tail >= MAX_COUNTER // LANES_PER_WORD * LANES_PER_WORD:
+            raise CounterUsedUp(call)
+        if queue.tail >= queue.head // LANES_PER_WORD * LANES_PER_WORD + CAPACITY:
+            raise (RequestRingFull if self._kind is Kind.REQUEST else ReleaseRingFull)(call)
+        if (self._kind, number) in self.signed:
+            raise AlreadyPosted(call)
+        self.signed.add((self._kind, number))
+        self._run.append((number, energy))
+        longer = replace(queue, tail=queue.tail + 1)
+        if self._kind is Kind.REQUEST:
+            self.state = replace(self.state, requests=longer)
+        else:
+            self.state = replace(self.state, releases=longer)
+
+    def end_run(self) -> None:
+        """Tells of the run."""
+        if not self._run:
+            return
+        if self._kind is Kind.REQUEST:
+            first = self.state.requests.tail - len(self._run)
+            requests = tuple(Request(*slot) for slot in self._run)
+            self.events.append(SignedRequestsPosted(first, requests))
+        else:
+            first = self.state.releases.tail - len(self._run)
+            releases = tuple(Release(*slot) for slot in self._run)
+            self.events.append(SignedReleasesPosted(first, releases))
+        self._run = []
 
 
 class MemoryLedger:
@@ -149,6 +223,7 @@ class MemoryLedger:
         metering_operator: Address,
         period_length: int,
         clock: Callable[[], int],
+        domain: OrderDomain = NO_DOMAIN,
     ) -> MemoryLedger:
         """A new market, as deploying the contract makes one.
 
@@ -158,6 +233,7 @@ class MemoryLedger:
             metering_operator: registers meters, and may post and confirm for them.
             period_length: seconds, 60..31,622,400; 0 means that orders never expire.
             clock: the Unix time of the block that a call would be in.
+            domain: what orders must be signed for; a contract's, to be its twin.
 
         Raises:
             InvalidInput: the period length is not a number of seconds.
@@ -168,7 +244,7 @@ class MemoryLedger:
             raise InvalidPeriodLength(str(period_length))
         if ZERO_ADDRESS in (aggregator, metering_operator):
             raise ZeroAddress("deploy")
-        ledger = cls(_Book(period_length, clock), owner)
+        ledger = cls(_Book(period_length, clock, domain), owner)
         book = ledger._book
         ledger._receipt(
             OwnershipTransferred(book.owner, owner),
@@ -317,6 +393,81 @@ class MemoryLedger:
             if at % LANES_PER_WORD == 0:
                 ring[at : at + LANES_PER_WORD] = [(0, 0)] * LANES_PER_WORD
             ring[at] = slot
+
+    def post_signed(self, orders: Sequence[SignedOrder], all_or_nothing: bool = False) -> Receipt:
+        """As `Ledger.post_signed`."""
+        call = f"post_signed({len(orders)} orders)"
+        period = period_of(orders)
+        ends = (period + 1) * signing_length(self._book.period_length)
+        packed = [pack_signed(order, ends) for order in orders]
+        if not orders:
+            raise BatchEmpty(call)
+        state, opened = self._open_state()
+        if period != self.signing_period():
+            raise OtherPeriod(call)
+        posting = _SignedPosting(state, self._signed_now())
+        for order, (terms, r, _) in zip(orders, packed, strict=True):
+            try:
+                self._check_terms(order, call)
+                posting.turn_to(order.terms.kind)
+                number = self._signer_number(order, call)
+                posting.append(number, order.terms.energy, call)
+            except MarketRefusal as refusal:
+                if all_or_nothing:
+                    raise
+                posting.events.append(SignedOrderSkipped(r, terms, refusal.reason))
+        return self._receipt(*opened, *self._write_signed(posting))
+
+    def repeat_signed(self, posted: SignedRequestsPosted | SignedReleasesPosted) -> Receipt:
+        """Posts what an event tells was posted as signed: the signatures were checked on chain.
+
+        Raises:
+            MarketRefusal: the market would have skipped one of the orders.
+        """
+        call = f"repeat_signed({len(posted.orders)} orders)"
+        state, opened = self._open_state()
+        posting = _SignedPosting(state, self._signed_now())
+        posting.turn_to(Kind.REQUEST if isinstance(posted, SignedRequestsPosted) else Kind.RELEASE)
+        for order in posted.orders:
+            meter = self.meter_address(order.meter)
+            number = self._registered_number(meter or ZERO_ADDRESS, call)
+            posting.append(number, order.energy, call)
+        return self._receipt(*opened, *self._write_signed(posting))
+
+    def _check_terms(self, order: SignedOrder, call: str) -> None:
+        if order.s > HIGHEST_S:
+            raise SignatureHigh(call)
+        if order.terms.energy == 0:
+            raise InvalidEnergy(call)
+        if order.terms.limit_price:
+            raise LimitPriceNotZero(call)
+        if order.terms.deadline < self._book.clock():
+            raise DeadlinePassed(call)
+
+    def _signer_number(self, order: SignedOrder, call: str) -> int:
+        number = self._book.numbers.get(signer_of(order, self._book.domain) or ZERO_ADDRESS)
+        if number is None:
+            raise SignerNotRegistered(call)
+        if number in self._book.retired:
+            raise MeterIsRetired(call)
+        return number
+
+    def _signed_now(self) -> set[tuple[Kind, int]]:
+        """Kind and meter number of the signed orders that were posted in this period."""
+        period, signed = self._book.signed
+        return set(signed) if period == self.signing_period() else set()
+
+    def _write_signed(self, posting: _SignedPosting) -> list[Event]:
+        posting.end_run()
+        for event in posting.events:
+            match event:
+                case SignedRequestsPosted(first=first, orders=requests):
+                    self._write(self._book.requests, first, [(r.meter, r.energy) for r in requests])
+                case SignedReleasesPosted(first=first, orders=releases):
+                    self._write(self._book.releases, first, [(r.meter, r.energy) for r in releases])
+        self._book.state = posting.state
+        self._book.signed = self.signing_period(), frozenset(posting.signed)
+        return posting.events
 
     # matching
 
@@ -712,6 +863,19 @@ class MemoryLedger:
     def current_period(self) -> int:
         """As `Ledger.current_period`."""
         return self._book.clock() // self._book.period_length if self._book.period_length else 0
+
+    def signing_period(self) -> int:
+        """As `Ledger.signing_period`."""
+        return self._book.clock() // signing_length(self._book.period_length)
+
+    def has_signed(self, meter: Address, kind: Kind) -> bool:
+        """As `Ledger.has_signed`."""
+        number = self._book.numbers.get(meter)
+        return number is not None and (kind, number) in self._signed_now()
+
+    def order_domain(self) -> OrderDomain:
+        """As `Ledger.order_domain`."""
+        return self._book.domain
 
     def paused(self) -> bool:
         """As `Ledger.paused`."""

@@ -64,6 +64,15 @@ def unpack_orders(side: type[Order], words: Iterable[int]) -> tuple[Order, ...]:
     return tuple(order for order in order_lanes(side, words) if order != side(0, 0))
 
 
+def unpack_signed(side: type[Order], first: int, words: Iterable[int]) -> tuple[Order, ...]:
+    """The orders of a side from counter `first` on that are in the words of an event.
+
+    The words are those of the ring: the first may begin with orders posted earlier.
+    """
+    posted = order_lanes(side, words)[first % LANES_PER_WORD :]
+    return tuple(order for order in posted if order != side(0, 0))
+
+
 def unpack_fill(lane: int) -> Fill:
     """The match in a lane."""
     return Fill(lane >> PRODUCER_AT, lane >> METER_AT & MAX_METERS, lane & MAX_ENERGY)

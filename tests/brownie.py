@@ -284,9 +284,9 @@ def _types(entries: list[dict[str, Any]]) -> list[str]:
 def _tidied(kind: str, value: Any) -> Any:
     # Arrays as lists, structs as tuples, addresses with their checksum.
     if isinstance(value, str):
-        return _checksum(value)
+        return _checksum(value) if "address" in kind else value
     if isinstance(value, tuple):
-        return (list if kind.endswith("]") else tuple)(_tidied("", item) for item in value)
+        return (list if kind.endswith("]") else tuple)(_tidied(kind, item) for item in value)
     return value
 
 

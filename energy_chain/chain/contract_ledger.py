@@ -40,13 +40,23 @@ from energy_chain.packing import (
     unpack_fills,
     unpack_orders,
     unpack_pair,
+    unpack_signed,
+)
+from energy_chain.signing import (
+    Kind,
+    OrderDomain,
+    SignedOrder,
+    pack_signed,
+    period_of,
+    signing_length,
 )
 
 # Gas to allow: the measured worst case, every slot written for the first time, and a third more.
-DEPLOY_GAS = 4_600_000
+DEPLOY_GAS = 6_000_000
 CALL_GAS = 200_000
 LOOK_UP_GAS = 2_500_000  # `consume` may scan the whole ring of matches
 ORDER_GAS = 8_500
+SIGNED_GAS = 40_000  # each on a page of its own; 13,000 in a batch of neighbours
 MATCH_GAS = 10_000
 PAIR_GAS = 11_500  # a match that logs itself
 CONFIRMATION_GAS = 3_000
@@ -54,8 +64,8 @@ METER_GAS = 65_000
 
 WORDS = CAPACITY // LANES_PER_WORD
 """Words of one ring of pending orders."""
-IMMUTABLES = 32
-"""Bytes behind the code of a deployed contract: its period length."""
+IMMUTABLES = 4 * 32
+"""Bytes behind the code of a deployed contract: two period lengths, its domain, its chain's id."""
 
 
 class ContractLedger:
@@ -210,6 +220,14 @@ class ContractLedger:
         """As `Ledger.post_releases`."""
         gas = CALL_GAS + ORDER_GAS * len(releases)
         return self._send("post_releases", pack_orders(releases), gas=gas)
+
+    def post_signed(self, orders: Sequence[SignedOrder], all_or_nothing: bool = False) -> Receipt:
+        """As `Ledger.post_signed`."""
+        period = period_of(orders)
+        ends = (period + 1) * signing_length(self.period_length())
+        packed = [pack_signed(order, ends) for order in orders]
+        gas = CALL_GAS + SIGNED_GAS * len(packed)
+        return self._send("post_signed", period, packed, all_or_nothing, gas=gas)
 
     # matching
 
@@ -404,6 +422,18 @@ class ContractLedger:
         """As `Ledger.current_period`."""
         return int(self._call("current_period"))
 
+    def signing_period(self) -> int:
+        """As `Ledger.signing_period`."""
+        return int(self._call("signing_period"))
+
+    def has_signed(self, meter: Address, kind: Kind) -> bool:
+        """As `Ledger.has_signed`."""
+        return bool(self._call("has_signed", parse_address(meter), int(kind)))
+
+    def order_domain(self) -> OrderDomain:
+        """As `Ledger.order_domain`."""
+        return OrderDomain(self._connection.chain_id, self.address)
+
     def paused(self) -> bool:
         """As `Ledger.paused`."""
         return bool(self._call("paused"))
@@ -463,6 +493,12 @@ def decoded(log: EventData) -> Event:
             return events.RequestsPosted(fields["first"], unpack_orders(Request, fields["words"]))
         case "ReleasesPosted":
             return events.ReleasesPosted(fields["first"], unpack_orders(Release, fields["words"]))
+        case "SignedRequestsPosted":
+            first, words = fields["first"], fields["words"]
+            return events.SignedRequestsPosted(first, unpack_signed(Request, first, words))
+        case "SignedReleasesPosted":
+            first, words = fields["first"], fields["words"]
+            return events.SignedReleasesPosted(first, unpack_signed(Release, first, words))
         case "Matched":
             return events.Matched(fields["first"], unpack_fills(fields["first"], fields["words"]))
         case "PairMatched":

@@ -115,6 +115,16 @@ def described(event: Event) -> str:
         case ev.ReleasesPosted(first=first, orders=needs):
             energy = sum(order.energy for order in needs)
             return f"{count(len(needs), 'release')} from release {first:,} on: {kwh(energy)}."
+        case ev.SignedRequestsPosted(first=first, orders=orders):
+            energy = sum(order.energy for order in orders)
+            signed = count(len(orders), "signed request")
+            return f"{signed} from request {first:,} on: {kwh(energy)}."
+        case ev.SignedReleasesPosted(first=first, orders=needs):
+            energy = sum(order.energy for order in needs)
+            signed = count(len(needs), "signed release")
+            return f"{signed} from release {first:,} on: {kwh(energy)}."
+        case ev.SignedOrderSkipped(r=r, reason=reason):
+            return f"A signed order was skipped ({reason}); the r of its signature is {r:#x}."
         case ev.PeriodOpened(period=period, expired_requests=requests, expired_releases=releases):
             expired = f"{count(requests, 'request')} and {count(releases, 'release')} expired"
             return f"Period {period:,} began; {expired}."

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from energy_chain import events as ev
-from energy_chain.errors import EnergyChainError
+from energy_chain.errors import REFUSALS, EnergyChainError
 from energy_chain.ledger import Ledger
 from energy_chain.market import Address
 from energy_chain.memory_ledger import MemoryLedger
@@ -156,6 +156,10 @@ class _Auditor:
                     self._posted[0] += sum(order.energy for order in orders)
                 case ev.ReleasesPosted(orders=orders):
                     self._posted[1] += sum(order.energy for order in orders)
+                case ev.SignedRequestsPosted(orders=orders):
+                    self._posted[0] += sum(order.energy for order in orders)
+                case ev.SignedReleasesPosted(orders=orders):
+                    self._posted[1] += sum(order.energy for order in orders)
                 case ev.Matched(fills=fills):
                     self._matches += len(fills)
                     self._matched += sum(fill.energy for fill in fills)
@@ -236,11 +240,17 @@ def _call(market: MemoryLedger, logged: list[ev.Event]) -> ev.Receipt:
             return operator.post_requests(requests)
         case [ev.ReleasesPosted(orders=releases), *_]:
             return operator.post_releases(releases)
+        case [ev.SignedRequestsPosted() | ev.SignedReleasesPosted() as posted, *_]:
+            return market.repeat_signed(posted)
         case [ev.PairMatched(fill=fill), *_]:
             # One match of a call, maybe of many: to the state it is the same to make one for each.
             return market.as_account(market.aggregator()).match_energy(fill.energy)
         case [ev.Matched(fills=fills), *_]:
             return market.match_pending(max(1, len(fills)))
+        case [ev.SignedOrderSkipped(reason=reason) as skipped, *_] if not opened:
+            if reason not in REFUSALS:
+                raise _Difference(f"the rules skip no signed order because of {reason!r}")
+            return ev.Receipt((skipped,))  # changes nothing
         case _ if opened:
             return market.match_pending(1)
         case [ev.DeliveryConfirmed(index=index, energy=energy), *_]:

@@ -18,8 +18,9 @@ from energy_chain import events as ev
 from energy_chain.events import Receipt
 from energy_chain.ledger import Ledger
 from energy_chain.market import ZERO_ADDRESS, Fill, Release, Request
-from energy_chain.memory_ledger import MemoryLedger
+from energy_chain.memory_ledger import NO_DOMAIN, MemoryLedger
 from energy_chain.record.audit import AuditReport, Energies, audit
+from energy_chain.signing import Kind, OrderTerms, SignedOrder, sign
 
 Record: TypeAlias = tuple[Receipt, ...]
 
@@ -27,6 +28,9 @@ OWNER, AGGREGATOR, OPERATOR, HEIR, STRANGER = (f"0x{n:040X}" for n in range(1, 6
 A, B, C, D, E = METERS = [f"0x{n:040X}" for n in range(0xA0, 0xA5)]
 PERIOD_LENGTH = 900
 FIRST_PERIOD = 1_888_889
+KEY_OF_F = bytes([*bytes(31), 7])
+F = "0xd41c057fd1c78805AAC12B0A94a405c0461A6FBb"
+"""The address of private key 7."""
 
 
 @dataclass
@@ -35,6 +39,16 @@ class Clock:
 
     def __call__(self) -> int:
         return self.now
+
+
+def signed(kind: Kind, energy: int) -> SignedOrder:
+    """An order of meter F, for the first period."""
+    terms = OrderTerms(kind, energy, FIRST_PERIOD, (FIRST_PERIOD + 1) * PERIOD_LENGTH)
+    return sign(terms, NO_DOMAIN, KEY_OF_F)
+
+
+UNKNOWN = replace(signed(Kind.REQUEST, 15), r=1)
+"""Of no meter that is registered."""
 
 
 def honest_market() -> MemoryLedger:
@@ -65,9 +79,11 @@ def honest_market() -> MemoryLedger:
         lambda: heir.accept_ownership(),
         lambda: heir.set_metering_operator(OWNER),
         lambda: heir.retire_meter(E),
-        lambda: owner.register_meters([E]),
+        lambda: owner.register_meters([E, F]),
+        lambda: c.post_signed([signed(Kind.REQUEST, 15), signed(Kind.RELEASE, 25), UNKNOWN]),
         next_period,
-        lambda: c.post_release(C, 70),  # 130 Wh of B and 40 Wh of E have expired
+        # 130 Wh of B, 40 Wh of E, and 15 and 25 Wh of F have expired.
+        lambda: c.post_release(C, 70),
         next_period,
         lambda: c.match_pending(8),  # 70 Wh of C have expired
         lambda: owner.post_release(D, 60),
@@ -92,8 +108,8 @@ def test_an_honest_record_is_clean_and_its_energies_add_up() -> None:
         transactions=len(HONEST),
         events=sum(len(receipt.events) for receipt in HONEST),
         matches=6,
-        requests=Energies(posted=865, matched=645 + 50, expired=170, outstanding=0),
-        releases=Energies(posted=800, matched=645 + 50, expired=70, outstanding=35),
+        requests=Energies(posted=880, matched=645 + 50, expired=185, outstanding=0),
+        releases=Energies(posted=825, matched=645 + 50, expired=95, outstanding=35),
         consumed=30 + 350 + 20 + 100 + 50 + 45 + 25,
     )
     assert audit(HONEST, MARKET).clean
@@ -163,11 +179,14 @@ def alterations() -> Iterator[tuple[str, int, Record]]:
 
 
 # A second offer to the same account changes nothing, nor does confirming again that all was drawn.
-REPEATABLE = (14, 24, 25)
+# A signed order that was skipped leaves nothing on the chain but its event.
+REPEATABLE = (14, 25, 26)
 TRACELESS = {
     "14 OwnershipTransferStarted doubled",
-    "24 OwnershipTransferStarted doubled",
-    "25 MatchesConfirmed doubled",
+    "25 OwnershipTransferStarted doubled",
+    "26 MatchesConfirmed doubled",
+    *(f"19 SignedOrderSkipped 2 {change}" for change in ("dropped", "doubled")),
+    *(f"19 SignedOrderSkipped 2 {field} {by}" for field in ("r", "terms") for by in ("+1", "-1")),
 }
 ALTERED = {name: (at, record) for name, at, record in alterations()}
 
@@ -233,9 +252,9 @@ def test_a_match_that_nobody_computed_is_found() -> None:
 
 
 def test_an_order_that_nobody_posted_is_found() -> None:
-    forged = Receipt((ev.RequestPosted(A, 4, 1),), HONEST[-1].timestamp, block=99)
+    forged = Receipt((ev.RequestPosted(A, 5, 1),), HONEST[-1].timestamp, block=99)
     report = audit((*HONEST, forged), MARKET)
-    assert report.difference == "request_counter: the chain says 4, the replay 5"
+    assert report.difference == "request_counter: the chain says 5, the replay 6"
 
 
 @pytest.mark.parametrize("at", range(1, len(HONEST)))
@@ -245,7 +264,7 @@ def test_a_time_before_the_one_before_is_found(at: int) -> None:
     assert report.difference.startswith(f"block {at}, transaction -: its time ")
 
 
-@pytest.mark.parametrize("at", [2, 6, 19, 20, 21, 23])
+@pytest.mark.parametrize("at", [2, 6, 19, 20, 21, 22, 24])
 def test_posting_or_matching_in_another_period_is_found(at: int) -> None:
     late = [replace(r, timestamp=r.timestamp + PERIOD_LENGTH) for r in HONEST[at:]]
     report = audit((*HONEST[:at], *late), MARKET)
@@ -299,8 +318,8 @@ class Tampered:
 @pytest.mark.parametrize(
     ("question", "answer"),
     [
-        *(("request_counter", 3), ("release_counter", 6), ("match_counter", 4)),
-        *(("meter_count", 6), ("paused", True), ("owner", OWNER), ("pending_owner", ZERO_ADDRESS)),
+        *(("request_counter", 3), ("release_counter", 7), ("match_counter", 4)),
+        *(("meter_count", 7), ("paused", True), ("owner", OWNER), ("pending_owner", ZERO_ADDRESS)),
         *(("aggregator", AGGREGATOR), ("metering_operator", OPERATOR)),
         *(("requests_outstanding", 1), ("releases_outstanding", 0)),
         *(("next_request_energy", 1), ("next_release_energy", 34)),

@@ -14,7 +14,7 @@ import pytest
 from energy_chain.chain import deployments
 from energy_chain.chain.artifact import Artifact, load_artifact
 from energy_chain.chain.connection import Connection
-from energy_chain.chain.contract_ledger import ContractLedger
+from energy_chain.chain.contract_ledger import IMMUTABLES, ContractLedger
 from energy_chain.chain.deployments import Deployment, deployments_file, recall, remember
 from energy_chain.chain.networks import EMBEDDED
 from energy_chain.errors import InvalidInput, NotOurContract
@@ -267,4 +267,6 @@ def test_the_hashes_are_those_of_the_contract(ledger: ContractLedger) -> None:
     assert {len(artifact.code_hash), len(artifact.abi_hash)} == {64}
     assert artifact.code_hash != artifact.abi_hash
     code = ledger._connection.w3.eth.get_code(ledger.address)  # type: ignore[arg-type]
-    assert replace(artifact, runtime="0x" + code[:-32].hex()).code_hash == artifact.code_hash
+    assert (
+        replace(artifact, runtime="0x" + code[:-IMMUTABLES].hex()).code_hash == artifact.code_hash
+    )

@@ -23,7 +23,7 @@ MODULES = sorted(
 LAYERS = [
     ["errors", "folders"],
     ["market", "units", "chain.networks"],
-    ["packing", "events", "meters", "settings"],
+    ["packing", "signing", "events", "meters", "settings"],
     ["ledger"],
     ["memory_ledger", "schedule", "status"],
     ["producer_node", "consumer_node", "aggregator_node"],
@@ -35,6 +35,7 @@ LAYERS = [
     ["cli"],
     ["__main__"],
 ]
+SIGNING = {"eth_account", "eth_keys", "eth_utils"}
 ONLY_IN_CHAIN = {"web3", "eth", "vyper", "hexbytes", "requests", "rlp"}
 
 
@@ -105,10 +106,19 @@ def test_no_module_imports_itself_in_a_circle() -> None:
     assert list(TopologicalSorter({module: ours(module) for module in MODULES}).static_order())
 
 
-@pytest.mark.parametrize("module", [m for m in MODULES if not m.startswith("energy_chain.chain.")])
+@pytest.mark.parametrize(
+    "module",
+    [m for m in MODULES if not m.startswith(("energy_chain.chain.", "energy_chain.signing"))],
+)
 def test_only_the_chain_knows_web3_and_the_compiler(module: str) -> None:
     roots = {name.split(".")[0] for name in imports(module)}
     assert not {root for root in roots if root in ONLY_IN_CHAIN or root.startswith("eth_")}
+
+
+def test_signing_needs_keys_and_hashes_but_no_chain() -> None:
+    roots = {name.split(".")[0] for name in imports("energy_chain.signing")}
+    assert {root for root in roots if root.startswith("eth_")} <= SIGNING
+    assert not roots & ONLY_IN_CHAIN
 
 
 def test_the_package_is_marked_as_typed() -> None:

@@ -18,7 +18,8 @@ from energy_chain.errors import EnergyChainError
 from energy_chain.events import Event
 from energy_chain.ledger import Ledger
 from energy_chain.market import CAPACITY, ZERO_ADDRESS, Release, Request
-from energy_chain.memory_ledger import MemoryLedger
+from energy_chain.memory_ledger import NO_DOMAIN, MemoryLedger
+from energy_chain.signing import Kind, OrderDomain
 
 PERIOD = 900
 GENESIS = 1_777_778 * PERIOD
@@ -75,9 +76,11 @@ def sender_of(ledger: Ledger, call: Call) -> str:
     return STRANGER if holder == ZERO_ADDRESS else holder
 
 
-def new_twin(clock: Clock, period_length: int = PERIOD) -> MemoryLedger:
+def new_twin(
+    clock: Clock, period_length: int = PERIOD, domain: OrderDomain = NO_DOMAIN
+) -> MemoryLedger:
     """A market in memory, as a stage deploys it in the contract."""
-    return MemoryLedger.deploy(OWNER, AGGREGATOR, OPERATOR, period_length, clock)
+    return MemoryLedger.deploy(OWNER, AGGREGATOR, OPERATOR, period_length, clock, domain)
 
 
 def reading(ledger: Ledger) -> dict[str, object]:
@@ -94,6 +97,7 @@ def reading(ledger: Ledger) -> dict[str, object]:
         "matches": [ledger.matches_of(meter, since) for meter in METERS],
         "requests": [ledger.request_slot(slot) for slot in _around(requests)],
         "releases": [ledger.release_slot(slot) for slot in _around(releases)],
+        "signed": [[ledger.has_signed(meter, kind) for kind in Kind] for meter in METERS],
         "time": (ledger.period_length(), ledger.current_period(), ledger.paused()),
         "roles": (
             ledger.owner(),
@@ -195,7 +199,7 @@ class Stage:
         self._tester.revert_to_snapshot(self._snapshot)
         address, first_block = self._contract.address, self._contract.first_block
         contract = ContractLedger(self._sender(), address, OWNER, first_block)
-        twin = new_twin(Clock(GENESIS + 1), self._period_length)
+        twin = new_twin(Clock(GENESIS + 1), self._period_length, contract.order_domain())
         for call in self._setup:
             outcome(twin, call)
         if self._counters:
