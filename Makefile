@@ -1,5 +1,6 @@
 # make demo   set up and let a neighbourhood trade for a day on the embedded chain
 # make test   set up and run every check
+# make fuzz   set up and make 100,000 random calls to the contract on pyrevm: RULES=1000000 a million
 # make nodes  set up and install Ganache and anvil, which the integration tests run against
 # make bench  set up, measure the gas of every call, and write the report
 # make docs   set up and write docs/commands.md anew, after a change of the command line
@@ -9,10 +10,11 @@
 
 PYTHON ?= python3
 ARGS ?=
+RULES ?= 100000
 UV := $(shell command -v uv 2>/dev/null)
 SOURCES := $(shell find contracts_vy energy_chain -name '*.vy*' -o -name '*.py' -o -path '*/npm/*.*')
 
-.PHONY: help demo test nodes bench docs lock clean
+.PHONY: help demo test fuzz nodes bench docs lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -25,6 +27,9 @@ test: .venv-dev/ready
 	.venv-dev/bin/ruff format --check .
 	.venv-dev/bin/mypy
 	.venv-dev/bin/pytest -n auto --dist worksteal $(ARGS)
+
+fuzz: .venv-dev/ready
+	.venv-dev/bin/python -m tests.stateful.fuzz --rules $(RULES) $(ARGS)
 
 # Needs Node.js. Without it the integration tests are skipped.
 nodes: .venv-dev/ready

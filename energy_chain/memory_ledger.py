@@ -155,8 +155,8 @@ class _Book:
     numbers: dict[Address, int] = field(default_factory=dict)
     addresses: list[Address] = field(default_factory=lambda: [ZERO_ADDRESS])
     retired: set[int] = field(default_factory=set)
-    signed: tuple[int, frozenset[tuple[Kind, int]]] = (0, frozenset())
-    """A period, and kind and meter number of the signed orders posted in it."""
+    signed: dict[Kind, tuple[int, frozenset[int]]] = field(default_factory=dict)
+    """The last period with signed orders of a kind, and the numbers of the meters that posted."""
     history: list[Receipt] = field(default_factory=list)
 
 
@@ -454,8 +454,13 @@ class MemoryLedger:
 
     def _signed_now(self) -> set[tuple[Kind, int]]:
         """Kind and meter number of the signed orders that were posted in this period."""
-        period, signed = self._book.signed
-        return set(signed) if period == self.signing_period() else set()
+        now = self.signing_period()
+        return {
+            (kind, number)
+            for kind, (period, numbers) in self._book.signed.items()
+            for number in numbers
+            if period == now
+        }
 
     def _write_signed(self, posting: _SignedPosting) -> list[Event]:
         posting.end_run()
@@ -466,7 +471,10 @@ class MemoryLedger:
                 case SignedReleasesPosted(first=first, orders=releases):
                     self._write(self._book.releases, first, [(r.meter, r.energy) for r in releases])
         self._book.state = posting.state
-        self._book.signed = self.signing_period(), frozenset(posting.signed)
+        for kind in Kind:
+            numbers = frozenset(number for k, number in posting.signed if k is kind)
+            if numbers:
+                self._book.signed[kind] = self.signing_period(), numbers
         return posting.events
 
     # matching

@@ -203,8 +203,9 @@ def sign(terms: OrderTerms, domain: OrderDomain, key: str | bytes) -> SignedOrde
     from eth_account import Account
     from eth_utils.exceptions import ValidationError
 
+    signing_hash = digest(terms, domain)
     try:
-        signed = Account.sign_typed_data(key, full_message=typed_data(terms, domain))
+        signed = Account.unsafe_sign_hash(signing_hash, key)
     except (ValueError, ValidationError) as error:
         # Not `from error`: its text may repeat the key.
         raise InvalidInput(

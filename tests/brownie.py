@@ -24,6 +24,8 @@ ERROR = bytes.fromhex("08c379a0")
 
 gas: defaultdict[str, list[int]] = defaultdict(list)
 """Gas used by the transactions of this process that succeeded: of each function, in order."""
+refused: set[tuple[str, str]] = set()
+"""Functions of `EnergyContract` and the reasons that they were seen to refuse, or to skip, with."""
 
 
 class VirtualMachineError(Exception):
@@ -189,8 +191,14 @@ class Contract:
             computation = self.chain.call(sender, self.canonical, data)
             _check(computation, 0)
             return _single(_decode(entry["outputs"], computation.output))
-        tx = _transact(self.chain, options["from"], self.canonical, data, self.abi, entry)
+        try:
+            tx = _transact(self.chain, options["from"], self.canonical, data, self.abi, entry)
+        except VirtualMachineError as error:
+            refused.add((entry["name"], error.revert_msg))
+            raise
         gas[entry["name"]].append(tx.gas_used)
+        skipped = tx.events["SignedOrderSkipped"]
+        refused.update((entry["name"], order["reason"]) for order in skipped)
         return tx
 
 
@@ -286,7 +294,8 @@ def _tidied(kind: str, value: Any) -> Any:
     if isinstance(value, str):
         return _checksum(value) if "address" in kind else value
     if isinstance(value, tuple):
-        return (list if kind.endswith("]") else tuple)(_tidied(kind, item) for item in value)
+        inner = kind.rpartition("[")[0] if kind.endswith("]") else kind
+        return (list if inner != kind else tuple)(_tidied(inner, item) for item in value)
     return value
 
 

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import settings
 
 from tests import brownie
+from tests.contract import coverage
 
 # The same examples in every run; a test says itself how many.
 settings.register_profile("same", derandomize=True, database=None, deadline=None)
@@ -164,29 +165,48 @@ def periodic_market(deploy: Any) -> brownie.Contract:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--gas", action="store_true", help="print the gas used by each function")
+    parser.addoption(
+        "--contract-coverage",
+        action="store_true",
+        help="fail unless every function succeeded, and was refused for each reason it has",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[GAS] = {}
+    config.stash[REFUSED] = set()
 
 
 GAS: pytest.StashKey[dict[str, list[int]]] = pytest.StashKey()
+REFUSED: pytest.StashKey[set[tuple[str, str]]] = pytest.StashKey()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    _merge(node.config, getattr(node, "workeroutput", {}).get("gas", {}))
+    output = getattr(node, "workeroutput", {})
+    _merge(node.config, output.get("gas", {}), output.get("refused", ()))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     workeroutput = getattr(session.config, "workeroutput", None)
     if workeroutput is not None:
         workeroutput["gas"] = dict(brownie.gas)
-    else:
-        _merge(session.config, brownie.gas)
+        workeroutput["refused"] = list(brownie.refused)
+        return
+    _merge(session.config, brownie.gas, brownie.refused)
+    if session.config.getoption("--contract-coverage") and _not_covered(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if config.getoption("--contract-coverage"):
+        terminalreporter.section("contract")
+        for line in _not_covered(config):
+            terminalreporter.write_line(line, red=True)
+        terminalreporter.write_line(
+            f"{len(coverage.functions())} functions succeeded or not, "
+            f"{len(coverage.reachable())} refusals, {len(coverage.UNREACHABLE)} out of reach"
+        )
     if not config.getoption("--gas"):
         return
     terminalreporter.section("gas")
@@ -197,6 +217,11 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         )
 
 
-def _merge(config: pytest.Config, gas: dict[str, list[int]]) -> None:
+def _merge(config: pytest.Config, gas: dict[str, list[int]], refused: Any) -> None:
     for name, used in gas.items():
         config.stash[GAS].setdefault(name, []).extend(used)
+    config.stash[REFUSED].update(tuple(pair) for pair in refused)
+
+
+def _not_covered(config: pytest.Config) -> list[str]:
+    return coverage.missing(config.stash[GAS], config.stash[REFUSED])

@@ -190,6 +190,6 @@ def _parameters(
             found += instead[parameter.name]
         else:
             # Annotations are text. Those that are left out may be known to type checkers only.
-            annotation = eval(parameter.annotation, function.__globals__)
+            annotation = eval(parameter.annotation, function.__globals__)  # nosec B307
             found.append(parameter.replace(annotation=annotation, kind=Parameter.KEYWORD_ONLY))
     return found

@@ -7,12 +7,18 @@ from collections.abc import Sequence
 from energy_chain import events
 from energy_chain.events import Event
 from energy_chain.market import Fill
+from energy_chain.signing import Kind
 
 
 class Auditor:
     """Follows a market by its events from the deployment on."""
 
-    def __init__(self) -> None:
+    def __init__(self, counters: tuple[int, int, int] = (0, 0, 0)) -> None:
+        """Begins to follow.
+
+        Args:
+            counters: of requests, releases and matches, where they do not begin at 0.
+        """
         self.requests: list[list[int]] = []
         """Meter number and Wh left of the requests outstanding, oldest first."""
         self.releases: list[list[int]] = []
@@ -20,14 +26,30 @@ class Auditor:
         """Wh."""
         self.expired_requests = self.expired_releases = 0
         """Wh."""
-        self.request_counter = self.release_counter = 0
+        self.request_counter, self.release_counter, self._first_match = counters
         self.matched: list[int] = []
         """Wh of every match."""
         self.unconsumed: list[int] = []
         self._numbers: dict[str, int] = {}
+        self._signing_period = 0
+        self._signed: set[tuple[Kind, int]] = set()
+        """Kind and meter number of the signed orders of this period."""
 
-    def hear(self, happened: Sequence[Event]) -> None:
-        """Checks the events of one call."""
+    @property
+    def match_counter(self) -> int:
+        """Index of the next match."""
+        return self._first_match + len(self.matched)
+
+    def hear(self, happened: Sequence[Event], signing_period: int = 0) -> None:
+        """Checks the events of one call.
+
+        Args:
+            happened: what it logged.
+            signing_period: the period that orders had to be signed for.
+        """
+        if signing_period != self._signing_period:
+            self._signing_period = signing_period
+            self._signed.clear()
         for event in happened:
             match event:
                 case events.MeterRegistered(meter, number):
@@ -36,6 +58,12 @@ class Auditor:
                     self._post_requests(counter, [(self._numbers[meter], energy)])
                 case events.ReleasePosted(meter, counter, energy):
                     self._post_releases(counter, [(self._numbers[meter], energy)])
+                case events.SignedRequestsPosted(first, orders):
+                    self._hear_signed(Kind.REQUEST, [o.meter for o in orders])
+                    self._post_requests(first, [(o.meter, o.energy) for o in orders])
+                case events.SignedReleasesPosted(first, orders):
+                    self._hear_signed(Kind.RELEASE, [o.meter for o in orders])
+                    self._post_releases(first, [(o.meter, o.energy) for o in orders])
                 case events.RequestsPosted(first, orders):
                     self._post_requests(first, [(o.meter, o.energy) for o in orders])
                 case events.ReleasesPosted(first, orders):
@@ -43,11 +71,11 @@ class Auditor:
                 case events.PeriodOpened(_, expired_requests, expired_releases):
                     self._expire(expired_requests, expired_releases)
                 case events.Matched(first, fills):
-                    assert first == len(self.matched)
+                    assert first == self.match_counter
                     for fill in fills:
                         assert self._fill(fill) == fill.energy, "not all that was possible"
                 case events.PairMatched(index, fill):
-                    assert index == len(self.matched)
+                    assert index == self.match_counter
                     cut = self._fill(fill) > fill.energy
                     assert not cut or event is happened[-1], "cut, but not the last"
                 case events.DeliveryConfirmed(index, energy):
@@ -57,8 +85,15 @@ class Auditor:
                         if energy:
                             self._consume(index, energy)
                 case events.MatchesConfirmed(first, count):
-                    assert 0 < count <= len(self.matched) - first
-                    self.unconsumed[first : first + count] = [0] * count
+                    assert 0 < count <= self.match_counter - first
+                    for at in range(max(first, self._first_match), first + count):
+                        self.unconsumed[at - self._first_match] = 0
+
+    def _hear_signed(self, kind: Kind, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            assert number in self._numbers.values()
+            assert (kind, number) not in self._signed, "two signed orders in a period"
+            self._signed.add((kind, number))
 
     def assert_balanced(self) -> None:
         """Fails unless every Wh is accounted for, on both sides."""
@@ -103,5 +138,7 @@ class Auditor:
         return possible
 
     def _consume(self, index: int, energy: int) -> None:
-        assert 0 < energy <= self.unconsumed[index]
-        self.unconsumed[index] -= energy
+        at = index - self._first_match
+        assert at >= 0
+        assert 0 < energy <= self.unconsumed[at]
+        self.unconsumed[at] -= energy

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from energy_chain.market import MAX_ENERGY, ZERO_ADDRESS, Release, Request
+from energy_chain.signing import Kind
 
 from .markets import (
     AGGREGATOR,
@@ -18,6 +19,7 @@ from .markets import (
     REGISTERED,
     STRANGER,
     Call,
+    Unsigned,
 )
 
 DETERMINISTIC = settings(
@@ -87,6 +89,27 @@ def batch_trades(draw: st.DrawFn) -> Call:
     return Call(sender, "post_and_match", (requests, releases, draw(max_matches)))
 
 
+signers = st.sampled_from([*METERS[:5], *METERS[:5], METERS[5], STRANGER])
+unsigned = st.builds(
+    Unsigned,
+    signers,
+    st.sampled_from(Kind),
+    st.one_of(small_energies, small_energies, st.sampled_from([0, MAX_ENERGY])),
+)
+flawed = st.builds(
+    Unsigned,
+    signers,
+    st.sampled_from(Kind),
+    small_energies,
+    early=st.sampled_from([0, 1, PERIOD, PERIOD + 1, 10**9]),
+    price=st.sampled_from([0, 0, 1]),
+    periods=st.sampled_from([0, 0, 1, 2]),
+    chains=st.sampled_from([0, 0, 1]),
+    forged=st.sampled_from([0, 0, 1, 2**254, 2**255, 2**300]),
+)
+signed_batches = st.lists(st.one_of(unsigned, unsigned, unsigned, flawed), max_size=8).map(tuple)
+
+
 @st.composite
 def confirmations(draw: st.DrawFn) -> Call:
     """A batch of confirmations, from a word's start more often than not."""
@@ -109,6 +132,8 @@ new_roles = st.one_of(accounts, accounts, st.just(ZERO_ADDRESS))
 CALLS: dict[str, tuple[int, st.SearchStrategy[Call]]] = {
     "single post": (10, single_posts()),
     "batch": (7, batch_posts()),
+    "signed orders": (6, calls_of(
+        "post_signed", accounts, signed_batches, st.sampled_from([False, False, False, True]))),
     "batches of both sides": (5, batch_trades()),
     "match": (7, calls_of("match_pending", accounts, max_matches)),
     "match energy": (3, calls_of("match_energy", sent_by("aggregator"), any_energies)),

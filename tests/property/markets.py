@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, TypeAlias
@@ -19,19 +19,32 @@ from energy_chain.events import Event
 from energy_chain.ledger import Ledger
 from energy_chain.market import CAPACITY, ZERO_ADDRESS, Release, Request
 from energy_chain.memory_ledger import NO_DOMAIN, MemoryLedger
-from energy_chain.signing import Kind, OrderDomain
+from energy_chain.signing import (
+    Kind,
+    OrderDomain,
+    OrderTerms,
+    SignedOrder,
+    sign,
+    signing_length,
+)
 
 PERIOD = 900
 GENESIS = 1_777_778 * PERIOD
 """The chains begin with a period, so that no view of a short test falls on a boundary."""
 
-ACCOUNTS = development_accounts(10)
-OWNER, AGGREGATOR, OPERATOR, STRANGER, *METERS = (account.address for account in ACCOUNTS)
+ACCOUNTS = development_accounts(11)
+OWNER, AGGREGATOR, OPERATOR, STRANGER, *METERS, OUTSIDER = (a.address for a in ACCOUNTS)
+KEYS = {account.address: account.key for account in ACCOUNTS}
 REGISTERED = METERS[:5]
-"""The meters with the numbers 1 to 5. The sixth is not registered."""
+"""The meters with the numbers 1 to 5. The sixth is not registered.
+
+`OUTSIDER` is never given a role or a meter number; `STRANGER` may be given a role.
+"""
 
 STATE_SLOT = 1
 """Where the contract stores its state word; Vyper keeps slot 0."""
+
+RAW_GAS = 5_000_000
 
 Outcome: TypeAlias = tuple[Event, ...] | type[EnergyChainError]
 
@@ -58,11 +71,69 @@ class Clock:
         return self.time
 
 
-def outcome(ledger: Ledger, call: Call) -> Outcome:
-    """The events of a call, or the class of its refusal."""
+@dataclass(frozen=True, slots=True)
+class Unsigned:
+    """An order that a meter signs when it is posted, for the period that is then.
+
+    Attributes:
+        signer: address of an account with a known key.
+        kind: request or release.
+        energy: Wh.
+        early: seconds from the deadline to the end of the period.
+        price: limit price.
+        periods: how many periods later than now it is signed for.
+        chains: how many more than the chain's id its domain has.
+        forged: bits of r and s that are altered after it was signed.
+    """
+
+    signer: str
+    kind: Kind
+    energy: int
+    early: int = 0
+    price: int = 0
+    periods: int = 0
+    chains: int = 0
+    forged: int = 0
+
+    def signed(self, period: int, length: int, domain: OrderDomain) -> SignedOrder:
+        """The order, signed; altered afterwards when it is forged."""
+        deadline = (period + 1) * length - self.early
+        terms = OrderTerms(self.kind, self.energy, period + self.periods, deadline, self.price)
+        elsewhere = replace(domain, chain_id=domain.chain_id + self.chains)
+        order = sign(terms, elsewhere, KEYS[self.signer])
+        order = replace(order, r=order.r ^ self.forged >> 256, vs=order.vs ^ self.forged % 2**256)
+        # Those of another period are altered as well: a call takes orders of one period.
+        now = replace(terms, period=period)
+        return replace(order, terms=now)
+
+
+@cache
+def signed(order: Unsigned, period: int, length: int, domain: OrderDomain) -> SignedOrder:
+    """An order, signed once in a process."""
+    return order.signed(period, length, domain)
+
+
+def resolved(ledger: Ledger, argument: Any) -> Any:
+    """An argument of a call, with orders signed that are to be."""
+    if not isinstance(argument, tuple):  # all other batches are lists
+        return argument
+    length, domain = signing_length(ledger.period_length()), ledger.order_domain()
+    return [signed(order, ledger.signing_period(), length, domain) for order in argument]
+
+
+def outcome(ledger: Ledger, call: Call, arguments: Sequence[Any] | None = None) -> Outcome:
+    """The events of a call, or the class of its refusal.
+
+    Args:
+        ledger: whose market is called.
+        call: what is called.
+        arguments: the call's own, resolved, where that was done already.
+    """
     try:
         method = getattr(ledger.as_account(sender_of(ledger, call)), call.method)
-        events: tuple[Event, ...] = method(*call.arguments).events
+        if arguments is None:
+            arguments = [resolved(ledger, argument) for argument in call.arguments]
+        events: tuple[Event, ...] = method(*arguments).events
     except EnergyChainError as error:
         return type(error)
     return events
@@ -122,9 +193,22 @@ class Pair:
         self.clock: Clock = twin._book.clock  # type: ignore[assignment]
         self.set_clock()
 
+    def send(self, sender: str, data: bytes, value: int = 0) -> type[EnergyChainError] | None:
+        """Sends calldata to the contract alone; the class of its refusal, None if it took it."""
+        address, calldata = self.contract.address, "0x" + data.hex()
+        try:
+            self.contract._sender.send(sender, address, calldata, RAW_GAS, "calldata", value)
+        except EnergyChainError as error:
+            return type(error)
+        return None
+
     def set_clock(self) -> None:
         """Sets the twin's clock to the time of the block that comes next."""
         self.clock.time = self.connection.block_time() + 1
+
+    def set_clock_to_read(self) -> None:
+        """Sets the twin's clock to the time of the latest block, as of which views are called."""
+        self.clock.time = self.connection.block_time()
 
     def do(self, call: Call) -> Outcome:
         """Makes a call to both and fails unless both answer the same."""
@@ -132,14 +216,15 @@ class Pair:
             self.connection.advance_time(*call.arguments)
             return ()
         self.set_clock()
+        arguments = [resolved(self.twin, argument) for argument in call.arguments]
         call = Call(sender_of(self.twin, call), call.method, call.arguments)
-        expected = outcome(self.twin, call)
-        assert outcome(self.contract, call) == expected, call
+        expected = outcome(self.twin, call, arguments)
+        assert outcome(self.contract, call, arguments) == expected, call
         return expected
 
     def assert_same(self) -> None:
         """Fails unless both read the same."""
-        self.set_clock()
+        self.set_clock_to_read()
         assert reading(self.contract) == reading(self.twin)
 
 
@@ -161,49 +246,68 @@ class Stage:
                 them, that of matches a multiple of four. Nothing is outstanding then.
         """
         self._setup = setup
-        self._counters = counters
+        self.counters = counters or (0, 0, 0)
+        """Orders and matches that were numbered before the first one of the set-up."""
         self._period_length = period_length
+        self._contract = self._deploy()
+        twin = new_twin(Clock(), period_length, self._contract.order_domain())
+        pair = Pair(self._connection, self._contract, twin)
+        for call in setup:
+            assert isinstance(pair.do(call), tuple), call
+        if counters is not None:
+            # Heads, tails and the match counter as the contract's state word holds them.
+            requests, releases, matches = counters
+            word = (1 | 1 << 32) * requests | (1 | 1 << 32) * releases << 64 | matches << 128
+            self._write(STATE_SLOT, word)
+            assert self._contract.request_counter() == requests, "STATE_SLOT is wrong"
+        self._keep()
+
+    def _deploy(self) -> ContractLedger:
         self._connection = Connection.open(
             EMBEDDED, [account.address for account in ACCOUNTS], genesis_time=GENESIS
         )
-        self._contract = ContractLedger.deploy(
-            self._sender(), OWNER, AGGREGATOR, OPERATOR, period_length
-        )
-        pair = Pair(self._connection, self._contract, new_twin(Clock(), period_length))
-        for call in setup:
-            assert isinstance(pair.do(call), tuple), call
         self._tester = self._connection.w3.provider.tester  # type: ignore[attr-defined]
-        if counters is not None:
-            self._set_counters()
-            self._tester.mine_block()
-            assert self._contract.request_counter() == counters[0], "STATE_SLOT is wrong"
-        self._tester.mine_block()  # to go back runs the last block again: let it be empty
-        self._snapshot = self._tester.take_snapshot()
-
-    def _set_counters(self) -> None:
-        # Heads, tails and the match counter as the contract's state word holds them.
-        requests, releases, matches = self._counters or (0, 0, 0)
-        word = (1 | 1 << 32) * requests | (1 | 1 << 32) * releases << 64 | matches << 128
-        chain = self._connection.w3.provider.backend.chain  # type: ignore[attr-defined]
-        state = chain.get_vm().state
-        state.set_storage(bytes.fromhex(self._contract.address[2:]), STATE_SLOT, word)
-        state.lock_changes()
-        state.persist()
-        chain.header = chain.header.copy(state_root=state.state_root)
+        return ContractLedger.deploy(
+            self._sender(), OWNER, AGGREGATOR, OPERATOR, self._period_length
+        )
 
     def _sender(self) -> TransactionSender:
         return TransactionSender(self._connection, ACCOUNTS)
 
-    def pair(self) -> Pair:
-        """Goes back to where the set-up ended."""
+    def _state(self) -> Any:
+        return self._connection.w3.provider.backend.chain.get_vm().state  # type: ignore[attr-defined]
+
+    def _write(self, slot: int, word: int) -> None:
+        chain = self._connection.w3.provider.backend.chain  # type: ignore[attr-defined]
+        state = self._state()
+        state.set_storage(bytes.fromhex(self._contract.address[2:]), slot, word)
+        state.lock_changes()
+        state.persist()
+        chain.header = chain.header.copy(state_root=state.state_root)
+        self._tester.mine_block()
+
+    def _keep(self) -> None:
+        self._tester.mine_block()  # to go back runs the last block again: let it be empty
+        self._snapshot = self._tester.take_snapshot()
+
+    def _go_back(self) -> ContractLedger:
         self._tester.revert_to_snapshot(self._snapshot)
         address, first_block = self._contract.address, self._contract.first_block
-        contract = ContractLedger(self._sender(), address, OWNER, first_block)
+        return ContractLedger(self._sender(), address, OWNER, first_block)
+
+    def storage(self, slots: Iterable[int]) -> list[int]:
+        """What slots of the contract hold."""
+        state, address = self._state(), bytes.fromhex(self._contract.address[2:])
+        return [state.get_storage(address, slot) for slot in slots]
+
+    def pair(self) -> Pair:
+        """Goes back to where the set-up ended."""
+        contract = self._go_back()
         twin = new_twin(Clock(GENESIS + 1), self._period_length, contract.order_domain())
         for call in self._setup:
             outcome(twin, call)
-        if self._counters:
-            requests, releases, matches = self._counters
+        if any(self.counters):
+            requests, releases, matches = self.counters
             book = twin._book
             book.state = replace(
                 book.state,
@@ -244,7 +348,7 @@ are 1 of 3 Wh and 4 Wh of meter 1; meter 5 is retired."""
 
 
 @cache
-def stage(name: str) -> Stage:
+def stage(name: str, kind: type[Stage] = Stage) -> Stage:
     """The stage of a name, set up once in a process.
 
     Where the rings are about to wrap, 2,045 requests and matches and 2,046 releases were written,
@@ -252,9 +356,9 @@ def stage(name: str) -> Stage:
     matches bring the counters to their last number.
     """
     if name == "almost used up":
-        return Stage([REGISTER], counters=(2**32 - 14, 2**32 - 15, 2**32 - 12))
+        return kind([REGISTER], counters=(2**32 - 14, 2**32 - 15, 2**32 - 12))
     if name == "traded":
-        return Stage(TRADED)
+        return kind(TRADED)
     if name == "about to wrap":
-        return Stage(_before_the_wrap())
-    return Stage([REGISTER], period_length=0 if name == "without periods" else PERIOD)
+        return kind(_before_the_wrap())
+    return kind([REGISTER], period_length=0 if name == "without periods" else PERIOD)
