@@ -1,7 +1,7 @@
 # make demo   set up and let a neighbourhood trade for a day on the embedded chain
 # make test   set up and run every check
 # make fuzz   set up and make 100,000 random calls to the contract on pyrevm: RULES=1000000 a million
-# make nodes  set up and install Ganache and anvil, which the integration tests run against
+# make nodes  set up and install Ganache, anvil and ethers, which the integration tests run against
 # make bench  set up, measure the gas of every call, and write the report
 # make docs   set up and write docs/commands.md anew, after a change of the command line
 #

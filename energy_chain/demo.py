@@ -16,7 +16,7 @@ from energy_chain.errors import InvalidInput, WrongChain
 from energy_chain.market import Address
 from energy_chain.meters import Readings
 from energy_chain.record.audit import AuditReport, audit
-from energy_chain.replay import Trade, replay
+from energy_chain.replay import Relay, Trade, replay
 
 HOME_BALANCE = 10**18
 """Wei that each home is given where it owns nothing."""
@@ -41,6 +41,7 @@ def run_demo(
     network: Network,
     progress: Callable[[Trade], None] = lambda _: None,
     packed: bool = False,
+    signed: bool = False,
 ) -> DemoResult:
     """Deploys a market, lets the homes of `readings` trade, and audits what the chain says.
 
@@ -49,17 +50,23 @@ def run_demo(
         network: where; a development network, because the accounts are public knowledge.
         progress: called after each period.
         packed: as for `replay`.
+        signed: whether the homes' meters sign their orders, and an account without a role relays
+            them. Not with `packed`.
 
     Raises:
-        InvalidInput: there are more homes than the embedded chain has room for.
+        InvalidInput: there are more homes than the embedded chain has room for, or orders are to
+            be both packed and signed.
         WrongChain: the network is no development network.
         EnergyChainError: as `replay` raises it.
     """
+    if packed and signed:
+        raise InvalidInput("--packed and --signed are two ways to trade: give one of them")
     period_length = int(readings.period.total_seconds())
-    if network.name == EMBEDDED.name and not packed:
+    if network.name == EMBEDDED.name and not packed and not signed:
         _check_room(len(readings.meters), period_length)
-    owner, aggregator, operator, *homes = development_accounts(3 + len(readings.meters))
-    everyone = (owner, aggregator, operator, *homes)
+    everyone = development_accounts(3 + len(readings.meters) + signed)
+    owner, aggregator, operator, *others = everyone
+    homes, relayers = others[: len(readings.meters)], others[len(readings.meters) :]
     begin = int(readings.readings[0].start.timestamp()) // period_length - 1
     connection = Connection.open(
         network, [account.address for account in everyone], begin * period_length
@@ -76,6 +83,8 @@ def run_demo(
     ledger = ContractLedger.deploy(
         sender, owner.address, aggregator.address, operator.address, period_length
     )
+    keys = {str(home.address): bytes(home.key) for home in homes}
+    relays = [Relay(ledger.as_account(relayer.address), keys) for relayer in relayers]
     trade = replay(
         readings,
         {meter: home.address for meter, home in zip(readings.meters, homes, strict=True)},
@@ -84,6 +93,7 @@ def run_demo(
         progress,
         packed,
         None if packed else ledger.as_account(aggregator.address),
+        next(iter(relays), None),
     )
     return DemoResult(
         network.name,

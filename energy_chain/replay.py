@@ -6,7 +6,7 @@ Works on any `Ledger` whose clock can be moved.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -15,10 +15,19 @@ from energy_chain.consumer_node import ConsumerNode
 from energy_chain.errors import InvalidInput
 from energy_chain.events import DeliveryConfirmed, Receipt
 from energy_chain.ledger import Ledger
-from energy_chain.market import LANES_PER_WORD, MAX_BATCH, Address, Fill, Release, Request
+from energy_chain.market import (
+    LANES_PER_WORD,
+    MAX_BATCH,
+    MAX_SIGNED,
+    Address,
+    Fill,
+    Release,
+    Request,
+)
 from energy_chain.meters import Readings, net_positions
 from energy_chain.producer_node import ProducerNode
 from energy_chain.schedule import PeriodEnergy
+from energy_chain.signing import Kind, OrderTerms, SignedOrder, sign, signing_length
 
 
 class Clock(Protocol):
@@ -29,6 +38,19 @@ class Clock(Protocol):
 
         Returns the period's number in the market.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """What it takes to trade orders that the homes' meters sign and somebody else posts.
+
+    Attributes:
+        ledger: of whoever posts them and pays the gas; needs no role in the market.
+        keys: the private key of each meter's account.
+    """
+
+    ledger: Ledger
+    keys: Mapping[Address, bytes] = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -133,6 +155,7 @@ def replay(
     progress: Callable[[Trade], None] = lambda _: None,
     packed: bool = False,
     aggregator: Ledger | None = None,
+    relay: Relay | None = None,
 ) -> Trade:
     """Trades readings: registers the homes, then posts, matches and draws period by period.
 
@@ -146,15 +169,22 @@ def replay(
             otherwise each home's meter posts and draws for itself.
         aggregator: the ledger of whoever matches; the metering operator when None, which matches
             packed batches in the calls that post them.
+        relay: who posts what the homes' meters have signed, in batches, while the metering operator
+            confirms for all homes. Not with `packed`.
 
     Raises:
-        InvalidInput: a period of the market ended before all was posted and matched.
+        InvalidInput: a period of the market ended before all was posted and matched; or both
+            `packed` and `relay` are given.
         MarketRefusal, ChainError: as the ledger raises them.
     """
+    if packed and relay:
+        raise InvalidInput("orders are either packed or signed: give one of packed and relay")
     homes = [accounts[meter] for meter in readings.meters]
     trade = Trade(homes=len(homes), setup_gas=register(operator, homes))
     trader: _Batches | _SingleMeters
-    if packed:
+    if relay:
+        trader = _SignedOrders(operator, homes, trade, relay)
+    elif packed:
         trader = _Batches(operator, homes, trade, matching=aggregator is None)
     else:
         trader = _SingleMeters(operator, homes, trade)
@@ -280,6 +310,45 @@ class _Batches:
             energies = [left.get(i, 0) for i in range(first, min(first + MAX_BATCH, end))]
             if any(energies):
                 yield self._operator.confirm_deliveries(first, energies)
+
+
+class _SignedOrders(_Batches):
+    """The homes' meters sign, a relayer posts, the metering operator confirms for all homes.
+
+    Where meter numbers ascend as the homes do, as they do for meters that are registered here, the
+    queues are those of packed batches, and so are the matches.
+    """
+
+    def __init__(
+        self, operator: Ledger, homes: Sequence[Address], trade: Trade, relay: Relay
+    ) -> None:
+        super().__init__(operator, homes, trade, matching=False)
+        self._relay = relay
+        self._domain = operator.order_domain()
+        self._length = signing_length(operator.period_length())
+
+    def post(self, energies: Mapping[Address, int]) -> Sequence[Fill]:
+        """Posts what the homes have and need; returns the matches that this wrote."""
+        period = self._operator.signing_period()
+        ends = (period + 1) * self._length
+        # A home has one energy a period, and so at most one order: all that a meter may sign.
+        posting = [home for home in energies if energies[home]]
+        posting.sort(key=self._numbers.__getitem__)
+        orders = [
+            self._signed(home, OrderTerms(kind, abs(energies[home]), period, ends))
+            for kind in Kind
+            for home in posting
+            if (energies[home] < 0) == (kind is Kind.RELEASE)
+        ]
+        for start in range(0, len(orders), MAX_SIGNED):
+            # All or nothing: an order that is not good is a fault here, and none that can be left.
+            batch = orders[start : start + MAX_SIGNED]
+            receipt = self._relay.ledger.post_signed(batch, all_or_nothing=True)
+            self._trade.posting_gas += receipt.gas_used
+        return ()
+
+    def _signed(self, home: Address, terms: OrderTerms) -> SignedOrder:
+        return sign(terms, self._domain, self._relay.keys[home])
 
 
 def post_batches(

@@ -8,11 +8,15 @@ takes a meter's key and nothing of a chain but its id and the contract's address
     signed = sign(terms, domain, key)
     signer_of(signed, domain)  # the meter's address
 
+Between a meter and whoever posts for it, an order travels as JSON: `OrderDocument`.
+
 Energies are whole Wh, times Unix seconds.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -31,6 +35,9 @@ CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 """Of secp256k1 (SEC 2, section 2.4.1)."""
 HIGHEST_S = CURVE_ORDER // 2
 """The largest s of a signature that is good (EIP-2)."""
+
+MAX_DOCUMENT = 10_000
+"""Bytes of an order as JSON; one that is whole has about 500."""
 
 _PARITY = 1 << 255
 _FIELDS = {
@@ -63,6 +70,19 @@ class OrderDomain:
 
     chain_id: int
     contract: Address
+
+    def __post_init__(self) -> None:
+        """Refuses what is no chain or no address.
+
+        Raises:
+            InvalidInput: one of them is not.
+        """
+        if type(self.chain_id) is not int or not 0 <= self.chain_id < 2**256:
+            raise InvalidInput(f"chain id {self.chain_id!r} is no number of a chain: give an int")
+        if not re.fullmatch("0x[0-9a-fA-F]{40}", self.contract):
+            raise InvalidInput(
+                f"{self.contract!r} is no contract's address: give 0x and 40 hexadecimal digits"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +182,7 @@ def signing_length(period_length: int) -> int:
 def typed_data(terms: OrderTerms, domain: OrderDomain) -> dict[str, Any]:
     """The EIP-712 message of an order, as `eth_signTypedData_v4` and wallets take it."""
     return {
-        "types": _FIELDS,
+        "types": {name: list(fields) for name, fields in _FIELDS.items()},
         "primaryType": "Order",
         "domain": {
             "name": "EnergyChain",
@@ -270,3 +290,146 @@ def period_of(orders: Sequence[SignedOrder]) -> int:
             f"the orders are of periods {periods[0]} to {periods[-1]}: post each period by itself"
         )
     return periods[0] if periods else 0
+
+
+_INTEGERS = {
+    "energy_wh": (0, MAX_ENERGY),
+    "limit_price": (0, MAX_PRICE),
+    "period": (0, 2**32 - 1),
+    "deadline": (0, 2**64 - 1),
+    "chain_id": (1, 2**256 - 1),
+}
+"""The smallest and the largest of each integer of an order as JSON."""
+_REQUIRED = ("kind", *_INTEGERS, "contract", "signature")
+
+
+@dataclass(frozen=True, slots=True)
+class OrderDocument:
+    """A signed order with all that it takes to check and to post it: what travels as JSON.
+
+    Attributes:
+        signed: the order and its signature.
+        domain: the market it was signed for.
+        meter: who is said to have signed; `signer` is who did. None when nobody says it.
+    """
+
+    signed: SignedOrder
+    domain: OrderDomain
+    meter: Address | None = None
+
+    @property
+    def signer(self) -> Address | None:
+        """Who signed, as `signer_of`."""
+        return signer_of(self.signed, self.domain)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields of the JSON object; `meter` is left out when it is not known."""
+        terms = self.signed.terms
+        fields: dict[str, Any] = {
+            "kind": terms.kind.name.lower(),
+            "energy_wh": terms.energy,
+            "limit_price": terms.limit_price,
+            "period": terms.period,
+            "deadline": terms.deadline,
+            "chain_id": self.domain.chain_id,
+            "contract": self.domain.contract,
+        }
+        if self.meter is not None:
+            fields["meter"] = self.meter
+        return {**fields, "signature": self.signed.signature}
+
+    @classmethod
+    def from_json(cls, value: Any) -> OrderDocument:
+        """The order of a JSON value, strictly: each field once, of its type, and no other field.
+
+        The signature is not checked: see `signer`.
+
+        Raises:
+            InvalidInput: it is no such object; the message names the field and the remedy.
+        """
+        from energy_chain.chain.addresses import parse_address, shown
+
+        if not isinstance(value, dict):
+            raise InvalidInput(
+                f"a signed order is a JSON object, not {shown(value)}: give one with the fields "
+                f"{', '.join(_REQUIRED)}"
+            )
+        for field in _REQUIRED:
+            if field not in value:
+                raise InvalidInput(f"the signed order has no {field}: give it as it was signed")
+        for field in value:
+            if field not in (*_REQUIRED, "meter"):
+                raise InvalidInput(
+                    f"a signed order has no field {shown(field)}: leave it out; "
+                    f"the fields are {', '.join(_REQUIRED)} and meter"
+                )
+        for field, (least, largest) in _INTEGERS.items():
+            number = value[field]
+            if type(number) is not int or not least <= number <= largest:
+                raise InvalidInput(
+                    f"{field} {shown(number)} of a signed order is out of range: "
+                    f"give an integer in {least}..{largest}"
+                )
+        kinds = {kind.name.lower(): kind for kind in Kind}
+        kind, signature = value["kind"], value["signature"]
+        if not isinstance(kind, str) or kind not in kinds:
+            raise InvalidInput(f"kind {shown(kind)} of a signed order: give {' or '.join(kinds)}")
+        if not isinstance(signature, str) or not signature.startswith("0x"):
+            raise InvalidInput(
+                "the signature of a signed order is not hexadecimal: give 0x and 128 digits"
+            )
+        addresses: dict[str, Address] = {}
+        for field in ("contract", "meter"):
+            if field in value:
+                try:
+                    addresses[field] = parse_address(value[field])
+                except InvalidInput as error:
+                    raise InvalidInput(f"{field} of a signed order: {error}") from error
+        terms = OrderTerms(
+            kinds[kind],
+            energy=value["energy_wh"],
+            period=value["period"],
+            deadline=value["deadline"],
+            limit_price=value["limit_price"],
+        )
+        return cls(
+            SignedOrder.from_signature(terms, signature),
+            OrderDomain(value["chain_id"], addresses["contract"]),
+            addresses.get("meter"),
+        )
+
+    @classmethod
+    def parse(cls, content: bytes) -> OrderDocument:
+        """The order of a JSON text in UTF-8, as `from_json`.
+
+        Raises:
+            InvalidInput: it is more than 10,000 bytes, no JSON, or no signed order.
+        """
+        if len(content) > MAX_DOCUMENT:
+            raise InvalidInput(
+                f"{len(content):,} bytes are too many for a signed order: "
+                f"give one order, of at most {MAX_DOCUMENT:,}"
+            )
+        try:
+            value = json.loads(content.decode(), object_pairs_hook=_once_each)
+        except InvalidInput:
+            raise
+        except (ValueError, RecursionError) as error:
+            # Not `from error`: it has the whole text, which may be a key file's.
+            raise InvalidInput(
+                f"that is no JSON ({type(error).__name__}): give a signed order as "
+                "energy-chain meters sign --json prints it"
+            ) from None
+        return cls.from_json(value)
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    from energy_chain.chain.addresses import shown
+
+    fields: dict[str, Any] = {}
+    for field, value in pairs:
+        # Two readers might take two values: nobody could say which of them was meant.
+        if field in fields:
+            raise InvalidInput(f"field {shown(field)} stands there twice: give it once")
+        fields[field] = value
+    return fields

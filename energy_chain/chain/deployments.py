@@ -3,6 +3,8 @@
 `deployments.json` in the home folder, written by `deploy` and read by whoever
 acts on that chain later from this machine. A chain that began anew with the
 same chain id, as a development chain does, is told apart by its genesis block.
+
+Importing it imports no web3: meters sign for a market without a chain.
 """
 
 from __future__ import annotations
@@ -10,13 +12,16 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from energy_chain.chain.artifact import load_artifact
-from energy_chain.chain.connection import Connection
-from energy_chain.chain.contract_ledger import ContractLedger
 from energy_chain.errors import InvalidInput, NotOurContract
 from energy_chain.folders import home_folder, write_whole
 from energy_chain.market import Address
+
+if TYPE_CHECKING:
+    from energy_chain.chain.connection import Connection
+    from energy_chain.chain.contract_ledger import ContractLedger
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,20 @@ def recall(connection: Connection) -> Deployment | None:
             f"version of energy-chain that deployed it, or {remedy}"
         )
     return deployment
+
+
+def remembered(chain_id: int, network: str) -> Deployment | None:
+    """The market that was deployed last on a chain id from this machine; None when none was.
+
+    Under the network's name, or else under any. Asks no chain, and so cannot tell whether the chain
+    has begun anew since: whoever posts on it meets that.
+
+    Raises:
+        InvalidInput: the file holds something else.
+    """
+    known = _read(deployments_file()).get(str(chain_id), [])
+    named = [deployment for deployment in known if deployment.network == network]
+    return next(reversed(named or known), None)
 
 
 def _read(path: Path) -> dict[str, list[Deployment]]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from energy_chain import __version__
-from energy_chain.cli import accounts, chains, demo, homes, market, operator, views
+from energy_chain.cli import accounts, chains, demo, homes, market, meters, operator, views
 from energy_chain.cli.exit_codes import BAD_INPUT, CHAIN_FAILED
 from energy_chain.errors import ChainError, EnergyChainError
 
@@ -54,6 +54,7 @@ app.command(rich_help_panel=SET_UP)(market.pause)
 app.command(rich_help_panel=SET_UP)(market.unpause)
 app.add_typer(homes.producer, name="producer", rich_help_panel=TAKE_PART)
 app.add_typer(homes.consumer, name="consumer", rich_help_panel=TAKE_PART)
+app.add_typer(meters.meters, name="meters", rich_help_panel=TAKE_PART)
 app.add_typer(operator.aggregator, name="aggregator", rich_help_panel=TAKE_PART)
 app.add_typer(operator.operator, name="operator", rich_help_panel=TAKE_PART)
 app.command(rich_help_panel=TAKE_PART)(operator.run)

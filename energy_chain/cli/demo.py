@@ -26,6 +26,14 @@ def demo(
             help="Let the metering operator post, match and confirm for all homes in packed calls.",
         ),
     ] = False,
+    signed: Annotated[
+        bool,
+        typer.Option(
+            "--signed",
+            help="Let each home's meter sign its orders off chain, and a relayer without a role "
+            "post them in batches; the metering operator confirms for all homes.",
+        ),
+    ] = False,
     network: options.NetworkOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
@@ -42,6 +50,8 @@ def demo(
 
         energy-chain demo --homes 20 --seed 7 --days 2 --packed
 
+        energy-chain demo --signed
+
         energy-chain demo --data homes.csv --day 2016-08-15 --timezone America/Los_Angeles
 
         energy-chain demo --network ganache --json
@@ -54,7 +64,7 @@ def demo(
     from energy_chain.demo import run_demo
 
     with progress(readings) as show:
-        result = run_demo(readings, where, show, packed)
+        result = run_demo(readings, where, show, packed, signed)
     if as_json:
         print_json(
             {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,7 @@ import typer
 from energy_chain.cli import options
 from energy_chain.cli.printing import count, output, print_json, print_receipt
 from energy_chain.cli.readings import readings_of
-from energy_chain.cli.session import AGGREGATOR, FIRST_HOME, OPERATOR, Session
+from energy_chain.cli.session import AGGREGATOR, FIRST_HOME, OPERATOR, RELAYER, Session
 from energy_chain.cli.trading import print_trade, progress, trade_as_json
 from energy_chain.errors import InvalidInput, MeterNotRegistered
 from energy_chain.units import kwh, parse_energy
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from energy_chain.chain.contract_ledger import ContractLedger
     from energy_chain.market import Address
     from energy_chain.meters import Readings
+    from energy_chain.replay import Relay
 
 aggregator = typer.Typer(no_args_is_help=True, help="Act for the aggregator: match.")
 operator = typer.Typer(no_args_is_help=True, help="Act for the metering operator.")
@@ -209,6 +211,18 @@ def run(
         bool,
         typer.Option("--single", help="Let each home's meter post and draw for itself."),
     ] = False,
+    signed: Annotated[
+        bool,
+        typer.Option("--signed", help="Let each home's meter sign its orders, and a relayer post."),
+    ] = False,
+    relayer: Annotated[
+        str | None,
+        typer.Option(
+            autocompletion=options.complete_account,
+            help="The account that posts what was signed, and pays for it; dev19 on a development "
+            "network. It needs no role.",
+        ),
+    ] = None,
     meters: Annotated[
         Path | None,
         typer.Option(
@@ -225,22 +239,35 @@ def run(
 
     The metering operator registers the homes, posts each period's orders in
     packed batches, matches, and confirms what was matched. With --single each
-    home's meter posts and draws for itself. The clock of a development chain is
-    moved from period to period; on any other chain each period is waited for.
+    home's meter posts and draws for itself; with --signed it signs its orders,
+    at no gas of its own, and a relayer posts them. The clock of a development
+    chain is moved from period to period; on any other chain each period is
+    waited for.
 
     Examples:
 
         energy-chain run --data homes.csv --network ganache
 
         energy-chain run --data homes.csv --single --meters meters.csv
+
+        energy-chain run --data homes.csv --signed --relayer bakery
     """
     from energy_chain.chain.clock import ChainClock
     from energy_chain.replay import replay
 
-    owners = _owners(readings, meters, single, session)
+    if single and signed:
+        raise InvalidInput("--single and --signed are two ways to trade: give one of them")
+    if relayer and not signed:
+        raise InvalidInput("--relayer posts signed orders: give --signed as well")
+    owners = _owners(readings, meters, single or signed, session)
     addresses = {name: session.accounts.address(owner) for name, owner in owners.items()}
+    also = list(owners.values()) if single else []
+    if signed:
+        also = [_relayer(relayer, session)]
+        _check_distinct({**addresses, "--relayer": session.accounts.address(also[0])})
     _check_distinct(addresses)
-    ledger = session.market(OPERATOR, also=owners.values() if single else ())
+    ledger = session.market(OPERATOR, also)
+    relay = _relay(ledger, also[0], owners, session) if signed else None
     market_period = ledger.period_length()
     period = readings.period.total_seconds()
     if market_period not in (0, period) and not as_json:
@@ -250,7 +277,9 @@ def run(
         )
     clock = ChainClock(session.connection, market_period, readings.period)
     with session.in_time(), progress(readings, "waiting for a period to begin") as show:
-        trade = replay(readings, addresses, ledger, clock, show, packed=not single)
+        trade = replay(
+            readings, addresses, ledger, clock, show, not single and not signed, None, relay
+        )
     if as_json:
         print_json(
             {
@@ -264,10 +293,34 @@ def run(
         print_trade(readings, trade)
 
 
+def _relayer(given: str | None, session: Session) -> str:
+    """The account that posts signed orders, by name or address."""
+    if given:
+        return given
+    if session.connection.is_development:
+        return RELAYER
+    raise InvalidInput(
+        "nobody is given to post the signed orders: give --relayer NAME; "
+        "energy-chain accounts list shows them"
+    )
+
+
+def _relay(
+    ledger: ContractLedger, relayer: str, owners: Mapping[str, str], session: Session
+) -> Relay:
+    from energy_chain.replay import Relay
+
+    homes = [session.accounts.unlock(owner) for owner in owners.values()]
+    return Relay(
+        ledger.as_account(session.accounts.address(relayer)),
+        {str(home.address): bytes(home.key) for home in homes},
+    )
+
+
 def _owners(
-    readings: Readings, file: Path | None, single: bool, session: Session
+    readings: Readings, file: Path | None, with_keys: bool, session: Session
 ) -> dict[str, str]:
-    """The account of each meter, by name or address."""
+    """The account of each meter, by name or address; one that has a key here, where it is used."""
     from energy_chain.chain.accounts import NAMED_DEVELOPMENT_ACCOUNTS, development_accounts
 
     if file is not None:
@@ -279,11 +332,11 @@ def _owners(
     known = {account.name for account in session.accounts.list()}
     if not session.connection.is_development or known.issuperset(readings.meters):
         return {meter: meter for meter in readings.meters}
-    if single and len(readings.meters) > NAMED_DEVELOPMENT_ACCOUNTS - FIRST_HOME:
+    if with_keys and len(readings.meters) > NAMED_DEVELOPMENT_ACCOUNTS - FIRST_HOME:
         raise InvalidInput(
             f"{len(readings.meters)} homes are more than there are development accounts with "
             f"names: give --homes {NAMED_DEVELOPMENT_ACCOUNTS - FIRST_HOME}, --meters FILE, or "
-            "leave out --single"
+            "leave out --single and --signed"
         )
     homes = development_accounts(FIRST_HOME + len(readings.meters))[FIRST_HOME:]
     return {meter: home.address for meter, home in zip(readings.meters, homes, strict=True)}

@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from energy_chain.chain.contract_ledger import ContractLedger
     from energy_chain.chain.networks import Network
     from energy_chain.chain.passphrases import PassphraseSource
+    from energy_chain.signing import OrderDomain
 
 OWNER, AGGREGATOR, OPERATOR = "dev0", "dev1", "dev2"
 """Who has which role on a development network, unless somebody says otherwise."""
 FIRST_HOME = 3
 """The first development account without a role."""
+RELAYER = "dev19"
+"""Who posts signed orders on a development network, unless somebody says otherwise."""
 
 
 class Session:
@@ -78,6 +81,55 @@ class Session:
         if development is None:
             development = self.connection.is_development
         return Accounts(keystore, development, self.passphrases)
+
+    def accounts_for(self, chain_id: int) -> Accounts:
+        """The accounts that may sign something for a chain id. Asks no node."""
+        from energy_chain.chain.accounts import Accounts
+        from energy_chain.chain.keystore import Keystore
+        from energy_chain.chain.networks import DEVELOPMENT_CHAIN_IDS
+
+        # What the network is says nothing of another chain's id.
+        ours = self.network.chain_id in (None, chain_id)
+        development = self.network.development if ours else None
+        if development is None:
+            development = chain_id in DEVELOPMENT_CHAIN_IDS
+        return Accounts(Keystore(self.network.keystore), development, self.passphrases)
+
+    def order_domain(self, chain_id: int | None) -> OrderDomain:
+        """What an order is to be signed for: as given, or as remembered. Asks no node.
+
+        Args:
+            chain_id: of the chain; that of the network when None.
+
+        Raises:
+            InvalidInput: the chain id or the contract is not known, or the network has another.
+        """
+        from energy_chain.chain.addresses import parse_address
+        from energy_chain.chain.deployments import remembered
+        from energy_chain.signing import OrderDomain
+
+        network = self.network
+        if self._network and network.chain_id not in (None, chain_id or network.chain_id):
+            raise InvalidInput(
+                f"{network.name} is chain {network.chain_id}, not {chain_id}: give --network or "
+                "--chain-id, or two that agree"
+            )
+        chain_id = chain_id or network.chain_id
+        if chain_id is None:
+            raise InvalidInput(
+                f"the chain id of {network.name} is not in the settings: give --chain-id"
+            )
+        contract = self._contract
+        if contract is None and network.chain_id in (None, chain_id):
+            contract = network.contract
+        if contract is None and (known := remembered(chain_id, network.name)):
+            contract = known.address
+        if contract is None:
+            raise InvalidInput(
+                f"no market is known on chain {chain_id}: give --contract ADDRESS, or deploy one "
+                "from this machine"
+            )
+        return OrderDomain(chain_id, parse_address(contract))
 
     @cached_property
     def connection(self) -> Connection:

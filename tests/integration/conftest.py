@@ -1,4 +1,4 @@
-"""Ganache and anvil, one of each for a worker. `make nodes` installs them.
+"""Ganache and anvil, one of each for a worker. `make nodes` installs them, and ethers.
 
 Where they are not installed the tests are skipped, or fail when
 ENERGY_CHAIN_NODES=required says so.

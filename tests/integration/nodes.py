@@ -60,7 +60,7 @@ def block_time(url: str) -> int:
 def require_ganache() -> None:
     """Skips the test when Ganache is not installed, or fails it when it has to be."""
     if installed() is None:
-        _missing("Ganache")
+        missing("Ganache")
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def running_anvil() -> Iterator[Node]:
     programs = Path(__file__).parent.glob("node_modules/@foundry-rs/anvil-*/bin/anvil*")
     program = next(programs, None)
     if program is None:
-        _missing("anvil")
+        missing("anvil")
     port, chain_id = free_port(), 31337
     options = f"--host 127.0.0.1 --port {port} --chain-id {chain_id} --hardfork shanghai"
     with subprocess.Popen(
@@ -107,7 +107,8 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
             time.sleep(POLL_INTERVAL)
 
 
-def _missing(what: str) -> NoReturn:
+def missing(what: str) -> NoReturn:
+    """Skips the test because something is not installed, or fails it when it has to be."""
     reason = f"{what} is not installed: run make nodes"
     if os.environ.get("ENERGY_CHAIN_NODES") == "required":
         pytest.fail(reason)

@@ -26,6 +26,7 @@ from tests.package.command_line import (
     Outcome,
     Run,
     cannot_use_the_chain,
+    in_json,
     parse,
     refused,
 )
@@ -143,10 +144,32 @@ def test_packed_homes_trade_the_same_for_less_gas(run: Run, short: Path) -> None
     assert gas["per_matched_kwh"] < single["gas"]["per_matched_kwh"]
 
 
+def test_signed_orders_make_the_matches_of_packed_ones(run: Run, short: Path) -> None:
+    packed = in_json(run("demo", "--data", short, "--packed", "--json"))
+    signed = in_json(run("demo", "--data", short, "--signed", "--json"))
+    assert signed["audit"] == {**packed["audit"], "transactions": signed["audit"]["transactions"]}
+    assert signed["audit"]["clean"]
+    gas = signed.pop("gas")
+    assert gas["posting_and_matching"] == 0
+    # Homes that draw by the operator's call, as packed ones do.
+    assert gas["consuming"] == packed["gas"]["consuming"]
+    trading = gas["posting"] + gas["matching"] + gas["consuming"]
+    matched = signed["energy_wh"]["matched"]
+    assert gas["per_matched_kwh"] == pytest.approx(trading * 1000 / matched)
+    for what in ("requests", "releases", "matches", "energy_wh", "homes", "periods"):
+        assert signed[what] == packed[what]
+
+
+def test_orders_are_not_packed_and_signed_at_once(run: Run, short: Path) -> None:
+    both = "--packed", "--signed"
+    refused(run("demo", "--data", short, *both), "are two ways to trade: give one of them")
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
         ((), ["posting", "matching", "consuming"]),
+        (("--signed",), ["posting", "matching", "consuming"]),
         (("--packed",), ["posting and matching", "consuming"]),
     ],
 )
@@ -510,6 +533,7 @@ def test_every_command_takes_a_network_that_does_not_have_it_as_its_subject() ->
         "energy-chain ganache",
         "energy-chain networks list",
         "energy-chain networks check",
+        "energy-chain meters verify",
     ]
 
 

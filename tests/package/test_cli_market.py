@@ -485,7 +485,8 @@ def test_a_network_that_nobody_knows_is_not_checked(run: Run) -> None:
 
 def test_every_command_with_a_market_is_tried() -> None:
     needing = {name.removeprefix("energy-chain ") for name in LEAVES} - {"demo", "ganache"}
-    elsewhere = {name for name in needing if name.split()[0] in ("networks", "accounts")}
+    groups = "networks", "accounts", "meters"
+    elsewhere = {name for name in needing if name.split()[0] in groups}
     assert needing - elsewhere == set(ON_A_CHAIN)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_account import Account
 
 from energy_chain.events import DeliveryConfirmed, RequestPosted
 from tests.package.command_line import Outcome, Run, in_json, json_lines, printed, refused
@@ -429,7 +430,11 @@ def test_orders_that_are_mistyped_are_refused(run: Run, neighbourhood: Any, tmp_
 # ------------------------------------------------------------------ run, of a neighbourhood
 
 
-@pytest.mark.parametrize("how", [(), ("--single",)], ids=["packed", "single"])
+@pytest.mark.parametrize(
+    "how",
+    [(), ("--single",), ("--signed", "--relayer", "dev9")],
+    ids=["packed", "single", "signed"],
+)
 def test_a_neighbourhood_is_replayed(
     run: Run, neighbourhood: Any, homes: Path, how: tuple[str, ...]
 ) -> None:
@@ -449,6 +454,37 @@ def test_a_neighbourhood_is_replayed(
     match = neighbourhood.by(0).match_at(0)
     assert [match.producer, match.consumer] == [neighbourhood.dev[4], neighbourhood.dev[3]]
     assert printed(run("audit")).startswith("Audit: clean. ")
+
+
+def test_whoever_relays_signed_orders_pays_for_them_and_has_no_role(
+    run: Run, neighbourhood: Any, homes: Path
+) -> None:
+    given = "run", "--data", homes, "--signed", "--relayer", "dev9"
+    assert re.search(r"Gas of posting\W", printed(run(*given)))
+    sent = [Account.recover_transaction(raw) for raw in neighbourhood.node.sent()]
+    # The operator registers nobody, matches and confirms; the homes send nothing.
+    assert set(sent) == {neighbourhood.dev[2], neighbourhood.dev[9]}
+    assert sent.count(neighbourhood.dev[9]) == 4
+
+
+def test_a_relay_that_cannot_be_is_refused(run: Run, neighbourhood: Any, homes: Path) -> None:
+    signed = "run", "--data", homes, "--signed"
+    refused(run(*signed, "--single"), "--single and --signed are two ways to trade: give one")
+    refused(run("run", "--data", homes, "--relayer", "dev9"), "give --signed as well")
+    refused(run(*signed, "--relayer", "dev4"), "sun and --relayer have the same account")
+    refused(run(*signed, "--relayer", "nobody"), "there is no account 'nobody'")
+    assert neighbourhood.node.sent() == []
+
+
+@pytest.mark.usefixtures("pilot", "fast_keystore")
+def test_elsewhere_somebody_has_to_be_given_to_relay(
+    run: Run, neighbourhood: Any, homes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENERGY_CHAIN_PASSPHRASE", "of both")
+    for name in ("oven", "sun"):
+        in_json(run("accounts", "new", name, "--json"))
+    refused(run("run", "--data", homes, "--signed", "--account", "oven"), "give --relayer NAME")
+    assert neighbourhood.node.sent() == []
 
 
 def test_a_replay_names_kwh(run: Run, neighbourhood: Any, homes: Path) -> None:
@@ -492,7 +528,7 @@ def test_a_replay_that_cannot_be_is_refused(run: Run, neighbourhood: Any, homes:
     refused(
         run("run", "--homes", "18", "--single"),
         "18 homes are more than there are development accounts",
-        "give --homes 17, --meters FILE, or leave out --single",
+        "give --homes 17, --meters FILE, or leave out --single and --signed",
     )
     refused(run("run", "--data", homes, "--meters", "no.csv"), "no.csv cannot be read: ")
     refused(run("run", "--data", homes, "--account", "dev9", "--json"), "sender is not operator")

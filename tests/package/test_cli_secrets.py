@@ -31,6 +31,7 @@ SECRETS = [
 WRONG = {"ENERGY_CHAIN_PASSPHRASE": "canary-passphrase-wrong"}
 BY_VARIABLE = {"ENERGY_CHAIN_PASSPHRASE": PASSPHRASE}
 BY_FILE = {"ENERGY_CHAIN_PASSPHRASE_FILE": "passphrase"}
+MARKET = "--chain-id 5 --contract 0x5FbDB2315678afecb367f032d93F642f64180aa3"
 
 # Runs command lines one after the other: each start of web3 takes seconds. A fast way from
 # passphrase to encryption key stands in for the strong one.
@@ -149,6 +150,9 @@ DONE = [
     ({}, "producer put 1kWh --account roof --passphrase-file passphrase"),
     (BY_VARIABLE, "producer put 1kWh --account roof --json"),
     (BY_FILE, "consumer put 1kWh --account roof"),
+    (BY_VARIABLE, f"meters sign request 1kWh --account roof {MARKET}"),
+    ({}, f"meters sign release 1kWh --account roof {MARKET} --passphrase-file passphrase --json"),
+    ({}, f"meters sign release 1kWh {MARKET} --typed-data"),
     ({}, "consumer target --account roof"),
     ({}, "status"),
     ({}, "audit --json"),
@@ -158,6 +162,7 @@ REFUSED = [
     (BY_VARIABLE, "accounts import again --key-file roof.key"),
     (BY_VARIABLE, "accounts new roof"),
     (WRONG, "producer put 1kWh --account roof"),
+    (WRONG, f"meters sign request 1kWh --account roof {MARKET}"),
     (WRONG, "accounts import x --keystore-file other.json"),
     (BY_VARIABLE, "accounts import x --key-file long.key"),
     (BY_VARIABLE, "accounts import x --key-file both.key"),
@@ -172,6 +177,11 @@ REFUSED = [
     (BY_VARIABLE, f"accounts new {ROOF_KEY}"),
     (BY_VARIABLE, f"producer put 1kWh --account {ROOF_KEY}"),
     (BY_VARIABLE, f"producer put 1kWh --account 0x{ROOF_KEY}"),
+    (BY_VARIABLE, f"meters sign request 1kWh --account {ROOF_KEY} {MARKET}"),
+    (BY_VARIABLE, f"meters sign request 1kWh --account roof --contract {ROOF_KEY} --chain-id 5"),
+    (BY_VARIABLE, f"meters sign request 1kWh --account roof {MARKET} --at {ROOF_KEY}"),
+    ({}, f"meters verify x --meter {ROOF_KEY}"),
+    *(({}, f"meters verify {name}") for name in ("roof.key", "other.json", "both.key")),
     (BY_VARIABLE, f"producer put 1kWh --account roof --meter {ROOF_KEY}"),
     (BY_VARIABLE, f"register {ROOF_KEY} --account roof"),
     (BY_VARIABLE, f"operator post --request 0x{ROOF_KEY}=1kWh --account roof"),

@@ -23,6 +23,7 @@ MODULES = sorted(
 LAYERS = [
     ["errors", "folders"],
     ["market", "units", "chain.networks"],
+    ["chain.addresses"],
     ["packing", "signing", "events", "meters", "settings"],
     ["ledger"],
     ["memory_ledger", "schedule", "status"],

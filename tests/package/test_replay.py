@@ -10,11 +10,12 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from eth_account import Account
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from energy_chain import InvalidInput, MemoryLedger
-from energy_chain.errors import MalformedOrder
+from energy_chain.errors import MalformedOrder, SignerNotRegistered
 from energy_chain.events import (
     DeliveriesConfirmed,
     DeliveryConfirmed,
@@ -25,14 +26,19 @@ from energy_chain.events import (
     ReleasesPosted,
     RequestPosted,
     RequestsPosted,
+    SignedReleasesPosted,
+    SignedRequestsPosted,
 )
-from energy_chain.market import MAX_BATCH, Fill, Meter, Release, Request
+from energy_chain.market import MAX_BATCH, MAX_SIGNED, Fill, Meter, Release, Request
 from energy_chain.meters import Reading, Readings, generate
 from energy_chain.record.audit import audit
-from energy_chain.replay import Trade, energies_of, post_batches, register, replay
+from energy_chain.replay import Relay, Trade, energies_of, post_batches, register, replay
 from energy_chain.schedule import PeriodEnergy
+from energy_chain.signing import OrderDomain
+from tests.package.command_line import ROOF_KEY
 
-OWNER, AGGREGATOR, OPERATOR = (f"0x{n:040X}" for n in range(1, 4))
+OWNER, AGGREGATOR, OPERATOR, RELAYER = (f"0x{n:040X}" for n in range(1, 5))
+DOMAIN = OrderDomain(1337, "0x5FbDB2315678afecb367f032d93F642f64180aa3")
 START = datetime(2016, 8, 15, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
@@ -80,6 +86,20 @@ def traded(readings: Readings, packed: bool = False) -> tuple[Trade, MemoryLedge
     ledger = market(clock)
     trade = replay(readings, accounts_of(readings), ledger, clock, packed=packed)
     return trade, ledger
+
+
+def signed_by_homes(
+    readings: Readings, kind: type[MemoryLedger] = MemoryLedger
+) -> tuple[Trade, MemoryLedger]:
+    """The same by orders that the homes' meters sign and `RELAYER` posts."""
+    clock = Clock(readings.period)
+    ledger = kind.deploy(OWNER, AGGREGATOR, OPERATOR, clock.period, clock, DOMAIN)
+    accounts = [Account.from_key(f"0x{n:064x}") for n in range(1, len(readings.meters) + 1)]
+    addresses = {m: str(a.address) for m, a in zip(readings.meters, accounts, strict=True)}
+    keys = {str(account.address): bytes(account.key) for account in accounts}
+    relay = Relay(ledger.as_account(RELAYER), keys)
+    trade = replay(readings, addresses, ledger.as_account(OPERATOR), clock, relay=relay)
+    return trade, ledger.as_account(OPERATOR)
 
 
 def expected(readings: Readings) -> dict[str, int]:
@@ -378,6 +398,82 @@ def test_batches_are_matched_in_the_calls_that_post_them() -> None:
     (receipt,) = post_batches(ledger, [Request(1, 5)] * 9, [Release(1, 9)] * 5, matching=True)
     assert sum(fill.energy for fill in receipt.fills) == 45
     assert (ledger.requests_outstanding(), ledger.releases_outstanding()) == (0, 0)
+
+
+# ------------------------------------------------------------------ signed orders
+
+
+@settings(max_examples=20)
+@given(days_of_homes())
+def test_signed_orders_trade_the_same_as_packed_batches(readings: Readings) -> None:
+    packed, by_operator = traded(readings, packed=True)
+    signed, by_homes = signed_by_homes(readings)
+    assert signed == packed
+    assert pairs(by_homes) == pairs(by_operator)
+    assert audit(by_homes.history(), by_homes).clean
+    for ours, theirs in (
+        (SignedRequestsPosted, RequestsPosted),
+        (SignedReleasesPosted, ReleasesPosted),
+    ):
+        assert [(e.first, e.orders) for e in events(by_homes, ours)] == [
+            (e.first, e.orders) for e in events(by_operator, theirs)
+        ]
+    assert events(by_homes, MatchesConfirmed) == events(by_operator, MatchesConfirmed)
+
+
+def test_a_relayer_posts_batches_sorted_by_kind_and_meter_number() -> None:
+    batches: list[tuple[str, bool, list[tuple[int, int]]]] = []
+
+    class Watched(MemoryLedger):
+        def as_account(self, account: str) -> Watched:
+            return Watched(self._book, account)
+
+        def post_signed(self, orders: Any, all_or_nothing: bool = False) -> Receipt:
+            receipt = super().post_signed(orders, all_or_nothing)
+            told = [(order.terms.kind, order.terms.energy) for order in orders]
+            batches.append((self.account, all_or_nothing, told))
+            assert {order.terms.deadline for order in orders} == {
+                (self.signing_period() + 1) * 3600
+            }
+            return receipt
+
+    homes = range(1, MAX_SIGNED + 2)
+    nets = {f"p{n}": f"{n}" for n in homes} | {f"c{n}": f"-{n}" for n in homes} | {"idle": "0"}
+    trade, ledger = signed_by_homes(of_nets(nets), Watched)
+    posted = [(0, n) for n in homes] + [(1, n) for n in homes]
+    assert batches == [
+        (RELAYER, True, posted[start : start + MAX_SIGNED]) for start in (0, 100, 200)
+    ]
+    assert (trade.requests, trade.releases) == (MAX_SIGNED + 1, MAX_SIGNED + 1)
+    assert trade.consumed == trade.matched == sum(homes)
+    assert audit(ledger.history(), ledger).clean
+
+
+def test_an_order_that_is_not_good_ends_a_replay_of_signed_ones() -> None:
+    class Elsewhere(MemoryLedger):
+        def order_domain(self) -> OrderDomain:
+            return replace(super().order_domain(), chain_id=5)
+
+        def as_account(self, account: str) -> Elsewhere:
+            return Elsewhere(self._book, account)
+
+    with pytest.raises(SignerNotRegistered):
+        signed_by_homes(of_nets({"a": "5", "b": "-3"}), Elsewhere)
+
+
+def test_orders_are_packed_or_signed() -> None:
+    readings, clock = of_nets({"a": "5"}), Clock()
+    ledger = market(clock)
+    accounts = accounts_of(readings)
+    with pytest.raises(InvalidInput, match="either packed or signed"):
+        replay(readings, accounts, ledger, clock, packed=True, relay=Relay(ledger, {}))
+    assert ledger.meter_count() == 0
+
+
+def test_a_relay_does_not_show_its_keys() -> None:
+    relay = Relay(market(Clock()), {"a": bytes.fromhex(ROOF_KEY)})
+    assert "keys" not in repr(relay)
+    assert repr(bytes.fromhex(ROOF_KEY))[2:-1] not in repr(relay)
 
 
 # ------------------------------------------------------------------ other parties
