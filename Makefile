@@ -1,8 +1,11 @@
 # make demo   set up and let a neighbourhood trade for a day on the embedded chain
 # make test   set up and run every check
+# make coverage  set up, and measure which branches of the package the tests take
+# make scan   set up, and look for secrets and common mistakes
 # make fuzz   set up and make 100,000 random calls to the contract on pyrevm: RULES=1000000 a million
 # make nodes  set up and install Ganache, anvil and ethers, which the integration tests run against
 # make bench  set up, measure the gas of every call, and write the report
+# make fuzz-relay  set up, and ask the relay ten thousand made-up requests, which takes minutes
 # make docs   set up and write docs/commands.md anew, after a change of the command line
 #
 # Each has a virtual environment of its own, made with uv where that is installed
@@ -14,7 +17,7 @@ RULES ?= 100000
 UV := $(shell command -v uv 2>/dev/null)
 SOURCES := $(shell find contracts_vy energy_chain -name '*.vy*' -o -name '*.py' -o -path '*/npm/*.*')
 
-.PHONY: help demo test fuzz nodes bench docs lock clean
+.PHONY: help demo test fuzz fuzz-relay prove mutants coverage scan nodes bench docs lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -26,7 +29,16 @@ test: .venv-dev/ready
 	.venv-dev/bin/ruff check .
 	.venv-dev/bin/ruff format --check .
 	.venv-dev/bin/mypy
-	.venv-dev/bin/pytest -n auto --dist worksteal $(ARGS)
+	.venv-dev/bin/pytest -n auto --dist worksteal --contract-coverage $(ARGS)
+
+# Without the contract, the chains and the benchmarks: they measure no package.
+coverage: .venv-dev/ready
+	.venv-dev/bin/pytest -n auto --dist worksteal -q --cov --cov-report=term:skip-covered \
+	  tests/package tests/ledger tests/relay tests/property tests/integration $(ARGS)
+
+scan: .venv-dev/ready
+	.venv-dev/bin/bandit -q -c pyproject.toml -r energy_chain
+	git ls-files -z | xargs -0 .venv-dev/bin/detect-secrets-hook --baseline .secrets.baseline
 
 fuzz: .venv-dev/ready
 	.venv-dev/bin/python -m tests.stateful.fuzz --rules $(RULES) $(ARGS)
@@ -38,6 +50,9 @@ nodes: .venv-dev/ready
 
 bench: .venv-dev/ready
 	.venv-dev/bin/python -m benchmarks $(ARGS)
+
+fuzz-relay: .venv-fuzz/ready
+	.venv-fuzz/bin/python tests/relay/schemathesis_run.py $(ARGS)
 
 docs: .venv-dev/ready
 	.venv-dev/bin/typer energy_chain.cli utils docs --name energy-chain --output docs/commands.md
@@ -70,13 +85,23 @@ pip = $(if $(UV),$(UV) pip install -q --python $(1)/bin/python,$(1)/bin/python -
 	$(call pip,.venv-dev) --no-deps --no-build-isolation --editable .
 	touch $@
 
+# Apart from the tests: Schemathesis comes with a plugin that pytest would load with all of them.
+.venv-fuzz/locked: requirements-fuzz.lock
+	$(call environment,.venv-fuzz,requirements-fuzz.lock)
+
+.venv-fuzz/ready: .venv-fuzz/locked pyproject.toml
+	$(call pip,.venv-fuzz) --no-deps --no-build-isolation --editable .
+	touch $@
+
 # Needs uv.
 lock:
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --extra build -o requirements.lock pyproject.toml
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --extra build --extra dev -o requirements-dev.lock pyproject.toml
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  --extra build --extra dev --extra fuzz -o requirements-fuzz.lock pyproject.toml
 
 clean:
-	rm -rf .venv .venv-dev .pytest_cache .mypy_cache .ruff_cache .hypothesis dist \
+	rm -rf .venv .venv-dev .venv-fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis dist \
 	  tests/integration/node_modules

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
 from hexbytes import HexBytes
 from web3 import Web3
 from web3.contract import Contract
-from web3.exceptions import Web3Exception
+from web3.exceptions import TransactionNotFound, Web3Exception
 from web3.types import EventData, LogReceipt
 
 from energy_chain import events
@@ -22,6 +22,7 @@ from energy_chain.market import (
     CAPACITY,
     LANES_PER_WORD,
     MAX_BATCH,
+    MAX_SIGNED,
     ZERO_ADDRESS,
     Address,
     Match,
@@ -91,6 +92,7 @@ class ContractLedger:
         self.first_block = first_block
         self._account = parse_address(account)
         self._block: int | None = None
+        self._announce: Callable[[str], None] = lambda _: None
         artifact = load_artifact()
         code = self._connection.w3.eth.get_code(Web3.to_checksum_address(self.address))
         if code[:-IMMUTABLES] != HexBytes(artifact.runtime):
@@ -177,9 +179,45 @@ class ContractLedger:
 
     def at_latest_block(self) -> ContractLedger:
         """The same market, read as it stands after the block that is the latest now."""
+        return self.at_block(self._connection.w3.eth.block_number)
+
+    def at_block(self, number: int) -> ContractLedger:
+        """The same market, read as it stands after a block."""
         other = self.as_account(self._account)
-        other._block = self._connection.w3.eth.block_number
+        other._block = number
         return other
+
+    def announcing(self, announce: Callable[[str], None]) -> ContractLedger:
+        """The same market; `announce` is told each transaction's hash before it is sent."""
+        other = self.as_account(self._account)
+        other._announce = announce
+        return other
+
+    def latest(self) -> tuple[int, int]:
+        """Number and Unix time of the latest block."""
+        block = self._connection.w3.eth.get_block("latest")
+        return int(block["number"]), int(block["timestamp"])
+
+    def settled(self) -> tuple[int, int]:
+        """Number and Unix time of the latest block with the network's confirmations."""
+        number, time = self.latest()
+        confirmations = self._connection.network.confirmations
+        if not confirmations:
+            return number, time
+        number = max(0, number - confirmations)
+        return number, self._connection.block_time(number)
+
+    def genesis(self) -> str:
+        """Hash of the chain's block 0, which tells chains apart that share a chain id."""
+        return self._connection.genesis()
+
+    def look_up(self, transaction: str) -> tuple[bool, int | None]:
+        """Whether the node knows a transaction, and the number of its block once it is mined."""
+        try:
+            found = self._connection.w3.eth.get_transaction(HexBytes(transaction))
+        except TransactionNotFound:
+            return False, None
+        return True, found.get("blockNumber")
 
     def history(self) -> Iterator[Receipt]:
         """What each transaction since the deployment made the contract log, oldest first.
@@ -188,7 +226,11 @@ class ContractLedger:
 
         Receipts are without their gas: logs do not tell it.
         """
-        logs = self._connection.logs(self.address, self.first_block, self._block)
+        return self.receipts(self.first_block, self._block)
+
+    def receipts(self, first_block: int, last_block: int | None) -> Iterator[Receipt]:
+        """As `history`, from a block up to another, or to the latest."""
+        logs = self._connection.logs(self.address, first_block, last_block)
         for (block, digest), group in groupby(
             logs, key=lambda log: (log["blockNumber"], log["transactionHash"])
         ):
@@ -228,6 +270,11 @@ class ContractLedger:
         packed = [pack_signed(order, ends) for order in orders]
         gas = CALL_GAS + SIGNED_GAS * len(packed)
         return self._send("post_signed", period, packed, all_or_nothing, gas=gas)
+
+    def max_signed(self) -> int:
+        """The most signed orders that one call can post here: 100, or what fits a block."""
+        room = self._connection.block_gas_limit() - CALL_GAS
+        return max(1, min(MAX_SIGNED, room // SIGNED_GAS))
 
     # matching
 
@@ -471,6 +518,7 @@ class ContractLedger:
             self._contract.encode_abi(function, arguments),
             gas,
             f"{function}({', '.join(_shown(argument) for argument in arguments)})",
+            announce=self._announce,
         )
         return Receipt(
             self._decoded(receipt["logs"]),

@@ -6,7 +6,7 @@ Gas and fees are always explicit. A refusal of the contract becomes the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from time import monotonic, sleep
 from typing import Any
@@ -63,7 +63,14 @@ class TransactionSender:
         return f"<TransactionSender of {count} accounts on {name}>"
 
     def send(
-        self, sender: Address, to: Address | None, data: str, gas: int, call: str, value: int = 0
+        self,
+        sender: Address,
+        to: Address | None,
+        data: str,
+        gas: int,
+        call: str,
+        value: int = 0,
+        announce: Callable[[str], None] = lambda _: None,
     ) -> TxReceipt:
         """Sends one transaction and waits until it is mined.
 
@@ -74,6 +81,8 @@ class TransactionSender:
             gas: the most it may use.
             call: what people call it, for errors.
             value: wei to move.
+            announce: is told the transaction's hash before it is sent; once more if it has to be
+                signed anew, because nothing came of the one before.
 
         Raises:
             InvalidInput: there is no key for `sender`.
@@ -96,7 +105,7 @@ class TransactionSender:
             except TransactionFailed:
                 self._check_funds({**transaction, **self._fees()}, sender, call)
                 raise
-        receipt = self._send_and_wait(account, transaction, call)
+        receipt = self._send_and_wait(account, transaction, call, announce)
         if receipt["status"] != 1:
             self._simulate(transaction, call)
             raise TransactionFailed(
@@ -105,7 +114,13 @@ class TransactionSender:
             )
         return receipt
 
-    def _send_and_wait(self, account: LocalAccount, transaction: TxParams, call: str) -> TxReceipt:
+    def _send_and_wait(
+        self,
+        account: LocalAccount,
+        transaction: TxParams,
+        call: str,
+        announce: Callable[[str], None],
+    ) -> TxReceipt:
         w3, sender = self.connection.w3, account.address
         if sender not in self._nonces:
             self._nonces[sender] = w3.eth.get_transaction_count(sender, "pending")
@@ -113,6 +128,7 @@ class TransactionSender:
             key: field for key, field in transaction.items() if key != "from"
         } | {"nonce": self._nonces[sender], "chainId": self.connection.chain_id, **self._fees()}
         signed = account.sign_transaction(fields)
+        announce(signed.hash.to_0x_hex())
         try:
             w3.eth.send_raw_transaction(signed.raw_transaction)
         except ChainError as error:
@@ -120,7 +136,7 @@ class TransactionSender:
         except (Web3Exception, ValueError) as error:
             self._nonces.pop(sender, None)
             if self._is_taken(fields["nonce"], sender, signed.hash):
-                return self._send_and_wait(account, transaction, call)
+                return self._send_and_wait(account, transaction, call, announce)
             self._check_funds(fields, sender, call)
             raise refusal(error, call) from error
         self._nonces[sender] += 1

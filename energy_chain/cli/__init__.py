@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from energy_chain import __version__
-from energy_chain.cli import accounts, chains, demo, homes, market, meters, operator, views
+from energy_chain.cli import (
+    accounts,
+    chains,
+    demo,
+    homes,
+    market,
+    meters,
+    operator,
+    relay,
+    views,
+)
 from energy_chain.cli.exit_codes import BAD_INPUT, CHAIN_FAILED
 from energy_chain.errors import ChainError, EnergyChainError
 
@@ -58,6 +68,7 @@ app.add_typer(meters.meters, name="meters", rich_help_panel=TAKE_PART)
 app.add_typer(operator.aggregator, name="aggregator", rich_help_panel=TAKE_PART)
 app.add_typer(operator.operator, name="operator", rich_help_panel=TAKE_PART)
 app.command(rich_help_panel=TAKE_PART)(operator.run)
+app.add_typer(relay.relay, name="relay", rich_help_panel=TAKE_PART)
 app.command(rich_help_panel=LOOK)(views.status)
 app.command(rich_help_panel=LOOK)(views.watch)
 app.command(rich_help_panel=LOOK)(views.audit)

@@ -46,6 +46,7 @@ ON_A_MARKET = {
     "consumer run": ("--account", "dev4"),
     "aggregator run": ("--once",),
     "operator post": ("--request", "1=1kWh"),
+    "relay serve": (),
     "run": (),
     "status": (),
     "watch": (),
@@ -487,6 +488,7 @@ def test_every_command_with_a_market_is_tried() -> None:
     needing = {name.removeprefix("energy-chain ") for name in LEAVES} - {"demo", "ganache"}
     groups = "networks", "accounts", "meters"
     elsewhere = {name for name in needing if name.split()[0] in groups}
+    elsewhere |= {"relay post", "relay status"}
     assert needing - elsewhere == set(ON_A_CHAIN)
 
 

@@ -32,6 +32,7 @@ LAYERS = [
     ["chain"],
     ["record"],
     ["replay"],
+    ["relay"],
     ["demo"],
     ["cli"],
     ["__main__"],

@@ -1,0 +1,515 @@
+"""What the relay remembers: one SQLite file for each market.
+
+Whatever a method has written is on the disk when it returns. Energies are
+whole Wh, times Unix seconds. Signatures are no secrets, but who needs how much
+energy is nobody's business: only the file's owner can read it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects.sqlite import insert as insert_or_not
+from sqlalchemy.exc import DatabaseError
+
+from energy_chain.errors import InvalidInput
+from energy_chain.market import Address
+from energy_chain.signing import Kind, OrderTerms, SignedOrder
+
+BUSY_SECONDS = 10
+FORMAT = "1"
+"""Of the file; another one is not read."""
+
+
+class State(StrEnum):
+    """Where an order is on its way."""
+
+    ACCEPTED = "accepted"
+    SENT = "sent"
+    ON_CHAIN = "on chain"
+    MATCHED = "matched"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+
+
+OVER = (State.REFUSED, State.EXPIRED)
+"""An order in one of these states is in no other order's way."""
+
+_METADATA = MetaData()
+about = Table(
+    "about",
+    _METADATA,
+    Column("name", String, primary_key=True),
+    Column("value", String, nullable=False),
+)
+orders = Table(
+    "orders",
+    _METADATA,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("kind", Integer, nullable=False),
+    Column("meter", String(collation="NOCASE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("energy", Integer, nullable=False),
+    Column("limit_price", Integer, nullable=False),
+    Column("period", Integer, nullable=False),
+    Column("deadline", Integer, nullable=False),
+    Column("r", String, nullable=False),
+    Column("vs", String, nullable=False),
+    Column("accepted_at", Float, nullable=False),
+    Column("state", String, nullable=False, index=True),
+    Column("batch", Integer, index=True),
+    Column("reason", String),
+    Column("transaction", String),
+    Column("block", Integer),
+    Column("counter", Integer),
+    Column("matched", Integer, nullable=False, default=0),
+    sqlite_autoincrement=True,
+)
+_LIVE = orders.c.state.not_in(OVER)
+# What the contract allows once, the relay takes once, however many ask at the same time.
+Index(
+    "one_of_each",
+    orders.c.number,
+    orders.c.kind,
+    orders.c.period,
+    unique=True,
+    sqlite_where=orders.c.state.not_in([str(state) for state in OVER]),
+)
+Index("orders_of_meter", orders.c.meter, orders.c.seq)
+batches = Table(
+    "batches",
+    _METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("orders", Integer, nullable=False),
+    Column("sent_at", Float, nullable=False),
+    Column("transaction", String),
+    Column("block", Integer),
+    Column("gas", Integer),
+    Column("closed", Integer, nullable=False, default=0, index=True),
+)
+matches = Table(
+    "matches",
+    _METADATA,
+    Column("seq", Integer, primary_key=True),
+    Column("match", Integer, primary_key=True),
+    Column("energy", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("partner", String),
+)
+queue = Table(
+    "queue",
+    _METADATA,
+    Column("kind", Integer, primary_key=True),
+    Column("counter", Integer, primary_key=True),
+    Column("left", Integer, nullable=False),
+    Column("seq", Integer),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """An order that passed the door.
+
+    Attributes:
+        id: the receipt id.
+        meter: who signed it.
+        number: the meter's number.
+        signed: the order.
+    """
+
+    id: str
+    meter: Address
+    number: int
+    signed: SignedOrder
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOrder:
+    """A line of the table of orders."""
+
+    seq: int
+    id: str
+    kind: int
+    meter: Address
+    number: int
+    energy: int
+    limit_price: int
+    period: int
+    deadline: int
+    r: str
+    vs: str
+    accepted_at: float
+    state: str
+    batch: int | None
+    reason: str | None
+    transaction: str | None
+    block: int | None
+    counter: int | None
+    matched: int
+
+    @property
+    def signed(self) -> SignedOrder:
+        """The order as it was signed."""
+        terms = OrderTerms(
+            Kind(self.kind), self.energy, self.period, self.deadline, self.limit_price
+        )
+        return SignedOrder(terms, int(self.r, 16), int(self.vs, 16))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMatch:
+    """A match of an order; `partner` is None until the chain was asked who it is."""
+
+    match: int
+    energy: int
+    partner: Address | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A transaction that posts orders; its hash is None when it was never sent."""
+
+    id: int
+    orders: int
+    sent_at: float
+    transaction: str | None
+    block: int | None
+    gas: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Accepted orders of a period: how many, since when, and until when at the most."""
+
+    count: int
+    since: float | None
+    deadline: int | None
+
+
+class SlotTaken(Exception):
+    """Another order of the same meter, kind and period is in the way."""
+
+    def __init__(self, order: StoredOrder) -> None:
+        super().__init__(order.id)
+        self.order = order
+
+
+class Store:
+    """The relay's memory of one market."""
+
+    def __init__(self, engine: Engine) -> None:
+        """What `open` has prepared."""
+        self._engine = engine
+
+    @classmethod
+    def open(cls, path: Path, market: str) -> Store:
+        """Opens a file, and makes it where there is none.
+
+        Args:
+            path: of the file; its folder is made where needed.
+            market: what tells the market from every other.
+
+        Raises:
+            InvalidInput: the file cannot be used, or is of another market.
+        """
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise InvalidInput(
+                f"{path} cannot be opened ({error.strerror}): give --store a file that can"
+            ) from error
+        engine = create_engine(
+            f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True
+        )
+        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "begin", _begin)
+        store = cls(engine)
+        wanted = {"format": FORMAT, "market": market}
+        try:
+            with store.writing() as connection:
+                _METADATA.create_all(connection)
+                found = {row.name: row.value for row in connection.execute(select(about))}
+                if not found:
+                    told = [{"name": name, "value": value} for name, value in wanted.items()]
+                    connection.execute(insert(about), told)
+        except DatabaseError as error:
+            store.close()
+            raise InvalidInput(
+                f"{path} cannot be used as a store ({type(error.orig).__name__}): "
+                "give --store another file"
+            ) from error
+        if found and not wanted.items() <= found.items():
+            store.close()
+            raise InvalidInput(
+                f"{path} is of another market, or of a chain that has begun anew since: "
+                "move it away, or give --store another file"
+            )
+        return store
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that reads."""
+        with self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that writes: all of it or nothing, and one at a time."""
+        with (
+            self._engine.connect().execution_options(writes=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    # orders
+
+    def add(self, order: NewOrder, accepted_at: float) -> tuple[StoredOrder, bool]:
+        """Remembers an order. Returns it as it stands, and whether it is new.
+
+        Raises:
+            SlotTaken: another order of its meter, kind and period is in the way.
+        """
+        terms = order.signed.terms
+        fresh = {
+            "id": order.id,
+            "kind": int(terms.kind),
+            "meter": order.meter,
+            "number": order.number,
+            "energy": terms.energy,
+            "limit_price": terms.limit_price,
+            "period": terms.period,
+            "deadline": terms.deadline,
+            "r": f"{order.signed.r:x}",
+            "vs": f"{order.signed.vs:x}",
+            "accepted_at": accepted_at,
+            "state": State.ACCEPTED,
+        }
+        with self.writing() as connection:
+            done = connection.execute(insert_or_not(orders).values(fresh).on_conflict_do_nothing())
+            found = _one(connection, orders.c.id == order.id)
+            if found is not None:
+                return found, done.rowcount == 1
+            other = _one(connection, _slot(order.number, terms.kind, terms.period))
+            assert other is not None  # nothing else is in an order's way
+            raise SlotTaken(other)
+
+    def get(self, id: str) -> StoredOrder | None:
+        """The order of a receipt id."""
+        with self.reading() as connection:
+            return _one(connection, orders.c.id == id)
+
+    def in_the_way(self, number: int, kind: Kind, period: int) -> StoredOrder | None:
+        """The order of that meter number, kind and period that no other may follow."""
+        with self.reading() as connection:
+            return _one(connection, _slot(number, kind, period))
+
+    def page(self, meter: Address, after: int, limit: int) -> list[StoredOrder]:
+        """Orders of a meter behind order `after`, the oldest first."""
+        wanted = (orders.c.meter == meter) & (orders.c.seq > after)
+        with self.reading() as connection:
+            return _many(connection, wanted, limit)
+
+    def matches_of(self, seqs: Sequence[int]) -> dict[int, list[StoredMatch]]:
+        """The matches of each of these orders."""
+        found: dict[int, list[StoredMatch]] = {seq: [] for seq in seqs}
+        with self.reading() as connection:
+            wanted = select(matches).where(matches.c.seq.in_(seqs)).order_by(matches.c.match)
+            for row in connection.execute(wanted):
+                found[row.seq].append(StoredMatch(row.match, row.energy, row.partner))
+        return found
+
+    def counts(self) -> dict[State, int]:
+        """How many orders are in each state."""
+        counted = select(orders.c.state, func.count()).group_by(orders.c.state)
+        with self.reading() as connection:
+            found = {State(state): number for state, number in connection.execute(counted)}
+        return {state: found.get(state, 0) for state in State}
+
+    def accepted(self) -> int:
+        """How many orders wait, of whichever period."""
+        counted = select(func.count()).where(orders.c.state == State.ACCEPTED)
+        with self.reading() as connection:
+            return int(connection.scalar(counted) or 0)
+
+    def waiting(self, period: int) -> Waiting:
+        """The orders that wait to be posted in a period."""
+        told = select(func.count(), func.min(orders.c.accepted_at), func.min(orders.c.deadline))
+        with self.reading() as connection:
+            return Waiting(*connection.execute(told.where(_accepted(period))).one())
+
+    def oldest(self, period: int, after: int, limit: int) -> list[StoredOrder]:
+        """The orders behind order `after` that wait to be posted in a period, the oldest first."""
+        with self.reading() as connection:
+            return _many(connection, _accepted(period) & (orders.c.seq > after), limit)
+
+    def refuse(self, seq: int, reason: str) -> None:
+        """An order that waits will not be posted."""
+        wanted = (orders.c.seq == seq) & (orders.c.state == State.ACCEPTED)
+        with self.writing() as connection:
+            connection.execute(
+                update(orders).where(wanted).values(state=State.REFUSED, reason=reason)
+            )
+
+    def expire(self, time: int, period: int, never: bool) -> None:
+        """Ends what the market has left behind.
+
+        Args:
+            time: Unix time of a block up to which everything is known.
+            period: of that block, as orders are signed for it.
+            never: whether orders on chain never expire.
+        """
+        unposted = orders.c.state.in_((State.ACCEPTED, State.SENT)) & (orders.c.period < period)
+        late = (orders.c.state == State.ACCEPTED) & (orders.c.deadline < time)
+        unmatched = (orders.c.state == State.ON_CHAIN) & (orders.c.period < period)
+        with self.reading() as connection:
+            ends = [unposted, late] if never else [unposted, late, unmatched]
+            some = any(connection.scalar(select(orders.c.seq).where(end).limit(1)) for end in ends)
+        if some:
+            with self.writing() as connection:
+                for end in ends:
+                    connection.execute(update(orders).where(end).values(state=State.EXPIRED))
+
+    # batches
+
+    def begin_batch(self, seqs: Sequence[int], now: float) -> int:
+        """Marks orders as sent, before they are. Returns the batch's id."""
+        with self.writing() as connection:
+            made = connection.execute(insert(batches).values(orders=len(seqs), sent_at=now))
+            (batch,) = made.inserted_primary_key or (0,)
+            connection.execute(
+                update(orders)
+                .where(orders.c.seq.in_(seqs) & (orders.c.state == State.ACCEPTED))
+                .values(state=State.SENT, batch=batch)
+            )
+        return int(batch)
+
+    def announce(self, batch: int, transaction: str) -> None:
+        """Remembers a batch's transaction, before it is sent."""
+        with self.writing() as connection:
+            connection.execute(
+                update(batches).where(batches.c.id == batch).values(transaction=transaction)
+            )
+            connection.execute(
+                update(orders)
+                .where((orders.c.batch == batch) & (orders.c.state == State.SENT))
+                .values(transaction=transaction)
+            )
+
+    def mined(self, batch: int, block: int, gas: int | None) -> None:
+        """A batch's transaction is in a block."""
+        with self.writing() as connection:
+            connection.execute(
+                update(batches).where(batches.c.id == batch).values(block=block, gas=gas)
+            )
+
+    def close_batch(self, batch: int) -> int:
+        """Ends a batch. Orders of it that are neither posted nor refused wait again.
+
+        Returns how many do.
+        """
+        with self.writing() as connection:
+            connection.execute(update(batches).where(batches.c.id == batch).values(closed=1))
+            back = connection.execute(
+                update(orders)
+                .where((orders.c.batch == batch) & (orders.c.state == State.SENT))
+                .values(state=State.ACCEPTED, batch=None, transaction=None)
+            )
+            return back.rowcount
+
+    def open_batches(self) -> list[Batch]:
+        """Batches of which not everything is known yet."""
+        with self.reading() as connection:
+            rows = connection.execute(select(batches).where(batches.c.closed == 0))
+            return [_batch(row) for row in rows]
+
+    def last_batch(self) -> Batch | None:
+        """The latest batch that was sent."""
+        wanted = select(batches).where(batches.c.transaction.is_not(None))
+        with self.reading() as connection:
+            row = connection.execute(wanted.order_by(batches.c.id.desc()).limit(1)).first()
+        return None if row is None else _batch(row)
+
+    # the block up to which the market was followed
+
+    def followed(self) -> int | None:
+        """The block up to which everything is known; None in a new store."""
+        with self.reading() as connection:
+            value = connection.scalar(select(about.c.value).where(about.c.name == "followed"))
+        return None if value is None else int(value)
+
+
+def set_followed(connection: Connection, block: int) -> None:
+    """Remembers the block up to which everything is known."""
+    fresh = insert_or_not(about).values(name="followed", value=str(block))
+    connection.execute(fresh.on_conflict_do_update(["name"], set_={"value": str(block)}))
+
+
+def find_live(connection: Connection, number: int, kind: Kind, period: int) -> StoredOrder | None:
+    """As `Store.in_the_way`, in a transaction."""
+    return _one(connection, _slot(number, kind, period))
+
+
+def _slot(number: int, kind: Kind, period: int) -> Any:
+    of_meter = (orders.c.number == number) & (orders.c.kind == int(kind))
+    return of_meter & (orders.c.period == period) & _LIVE
+
+
+def _accepted(period: int) -> Any:
+    return (orders.c.state == State.ACCEPTED) & (orders.c.period == period)
+
+
+def _one(connection: Connection, wanted: Any) -> StoredOrder | None:
+    found = _many(connection, wanted, 1)
+    return found[0] if found else None
+
+
+_NAMES = [field.name for field in fields(StoredOrder)]
+
+
+def _many(connection: Connection, wanted: Any, limit: int) -> list[StoredOrder]:
+    rows = connection.execute(select(orders).where(wanted).order_by(orders.c.seq).limit(limit))
+    return [StoredOrder(**{name: row._mapping[name] for name in _NAMES}) for row in rows]
+
+
+def _batch(row: Any) -> Batch:
+    return Batch(row.id, row.orders, row.sent_at, row.transaction, row.block, row.gas)
+
+
+def _prepare(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # transactions begin where `_begin` says so
+    for pragma in ("journal_mode = WAL", "synchronous = FULL"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
