@@ -29,7 +29,7 @@ test: .venv-dev/ready
 	.venv-dev/bin/ruff check .
 	.venv-dev/bin/ruff format --check .
 	.venv-dev/bin/mypy
-	.venv-dev/bin/pytest -n auto --dist worksteal --contract-coverage $(ARGS)
+	.venv-dev/bin/pytest -n auto --dist worksteal $(or $(ARGS),--contract-coverage)
 
 # Without the contract, the chains and the benchmarks: they measure no package.
 coverage: .venv-dev/ready

@@ -203,9 +203,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.section("contract")
         for line in _not_covered(config):
             terminalreporter.write_line(line, red=True)
+        functions, refusals = len(coverage.functions()), len(coverage.reachable())
         terminalreporter.write_line(
-            f"{len(coverage.functions())} functions succeeded or not, "
-            f"{len(coverage.reachable())} refusals, {len(coverage.UNREACHABLE)} out of reach"
+            f"{functions} functions that change something, {refusals} refusals that they have, "
+            f"{len(coverage.UNREACHABLE)} of those out of reach: {len(_not_covered(config))} not tested"
         )
     if not config.getoption("--gas"):
         return
