@@ -3,6 +3,8 @@
 # make coverage  set up, and measure which branches of the package the tests take
 # make scan   set up, and look for secrets and common mistakes
 # make fuzz   set up and make 100,000 random calls to the contract on pyrevm: RULES=1000000 a million
+# make prove  set up and prove the contract's properties, for all inputs within their bounds
+# make mutants  set up, put small faults into contract and twin, and report which no test notices
 # make nodes  set up and install Ganache, anvil and ethers, which the integration tests run against
 # make bench  set up, measure the gas of every call, and write the report
 # make fuzz-relay  set up, and ask the relay ten thousand made-up requests, which takes minutes
@@ -42,6 +44,13 @@ scan: .venv-dev/ready
 
 fuzz: .venv-dev/ready
 	.venv-dev/bin/python -m tests.stateful.fuzz --rules $(RULES) $(ARGS)
+
+prove: .venv-prove/locked
+	.venv-prove/bin/python -m tests.proofs $(ARGS)
+
+# About 20 minutes on two cores; ARGS=--all, every mutant of the contract, takes half a day.
+mutants: .venv-mutants/ready
+	.venv-mutants/bin/python -m tests.mutants $(ARGS)
 
 # Needs Node.js. Without it the integration tests are skipped.
 nodes: .venv-dev/ready
@@ -93,15 +102,27 @@ pip = $(if $(UV),$(UV) pip install -q --python $(1)/bin/python,$(1)/bin/python -
 	$(call pip,.venv-fuzz) --no-deps --no-build-isolation --editable .
 	touch $@
 
+# halmos wants versions of its own of what web3 wants too.
+.venv-prove/locked: tests/proofs/requirements.lock
+	$(call environment,.venv-prove,tests/proofs/requirements.lock)
+
+.venv-mutants/locked: requirements-dev.lock tests/mutants/requirements.lock
+	$(call environment,.venv-mutants,requirements-dev.lock -r tests/mutants/requirements.lock)
+
+.venv-mutants/ready: .venv-mutants/locked pyproject.toml
+	$(call pip,.venv-mutants) --no-deps --no-build-isolation --editable .
+	touch $@
+
+LOCK = uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
+
 # Needs uv.
 lock:
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	  --extra build -o requirements.lock pyproject.toml
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	  --extra build --extra dev -o requirements-dev.lock pyproject.toml
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	  --extra build --extra dev --extra fuzz -o requirements-fuzz.lock pyproject.toml
+	$(LOCK) --extra build -o requirements.lock pyproject.toml
+	$(LOCK) --extra build --extra dev -o requirements-dev.lock pyproject.toml
+	$(LOCK) --extra build --extra dev --extra fuzz -o requirements-fuzz.lock pyproject.toml
+	$(LOCK) -o tests/proofs/requirements.lock tests/proofs/requirements.in
+	$(LOCK) -c requirements-dev.lock -o tests/mutants/requirements.lock tests/mutants/requirements.txt
 
 clean:
-	rm -rf .venv .venv-dev .venv-fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis dist \
-	  tests/integration/node_modules
+	rm -rf .venv .venv-dev .venv-fuzz .venv-prove .venv-mutants .mutants mutants .pytest_cache \
+	  .mypy_cache .ruff_cache .hypothesis dist tests/integration/node_modules

@@ -205,8 +205,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             terminalreporter.write_line(line, red=True)
         functions, refusals = len(coverage.functions()), len(coverage.reachable())
         terminalreporter.write_line(
-            f"{functions} functions that change something, {refusals} refusals that they have, "
-            f"{len(coverage.UNREACHABLE)} of those out of reach: {len(_not_covered(config))} not tested"
+            f"{functions} functions that change something, with {refusals} refusals, "
+            f"{len(coverage.UNREACHABLE)} out of reach; not tested: {len(_not_covered(config))}"
         )
     if not config.getoption("--gas"):
         return

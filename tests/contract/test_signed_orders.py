@@ -416,6 +416,17 @@ def bad_orders(signer: Signer, stranger: str, meter: str) -> list[Signed]:
     ]
 
 
+def test_neither_a_retired_meter_nor_a_second_order_blocks_a_good_one(
+    periodic_market, relay, signer, meters, operator
+):
+    periodic_market.retire_meter(meters[0], {"from": operator})
+    orders = [signer.order(meters[n], REQUEST, 10 + n) for n in (0, 1, 1, 2)]
+    tx = relay(orders)
+    assert posted(tx.events) == [(REQUEST, 0, 2, 11), (REQUEST, 1, 3, 12)]
+    retired, _, second, _ = (r for _, r, _ in orders)
+    assert skipped(tx.events) == [(retired, "energy: meter is retired"), (second, POSTED_ALREADY)]
+
+
 @pytest.mark.parametrize("which", range(9))
 @pytest.mark.parametrize("place", [0, 4])
 def test_a_bad_order_blocks_no_good_one(relay, signer, meters, stranger, which, place):
@@ -581,7 +592,7 @@ fields = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batch=st.lists(fields, max_size=14), tail=st.integers(0, 3))
 def test_it_posts_what_a_plain_rule_says(
     chain: Chain, periodic_market: Contract, relay, signer, operator, batch, tail
