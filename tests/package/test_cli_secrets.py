@@ -56,7 +56,7 @@ print("codes:", codes)
 DEFECT = """
 from energy_chain import cli
 from energy_chain.chain.sender import TransactionSender
-def send(self, *_):
+def send(self, *_, **__):
     account, *_ = self._accounts.values()
     key = account.key.hex()
     raise RuntimeError("a defect")

@@ -85,7 +85,7 @@ def test_every_command_line_in_the_documents_parses() -> None:
     assert len(found) > 20
     named = {"energy-chain COMMAND --help", *COMMANDS}  # a command's name is no call of it
     for line in sorted(set(found) - named):
-        parse(line)
+        parse(line.partition(" > ")[0])
 
 
 CTRL_C = 128 + 2

@@ -30,13 +30,14 @@ def prove_consumed_match():
     energy: uint256 = halmos._any_word("energy")
     slot: uint256 = market._slot_of_match(index)
     lane: uint256 = market._match(index)
+    account: uint256 = convert(sender, uint256)
     consumer: uint256 = market._stored(layout.ADDRESSES + (lane >> 32 & limits.MAX_METERS))
     other: uint256 = halmos._any_word("other slot")
     halmos._assume(other != slot)
     before: uint256 = market._stored(slot)
     before_other: uint256 = market._stored(other)
     is_good: bool = self._is_kept(index)
-    is_good = is_good and (convert(sender, uint256) == consumer or convert(sender, uint256) == market._operator())
+    is_good = is_good and (account == consumer or account == market._operator())
     is_good = is_good and 1 <= energy and energy <= lane & ENERGY
 
     data: Bytes[68] = abi_encode(index, energy, method_id=method_id("consume_match(uint256,int256)"))
@@ -134,7 +135,9 @@ def prove_confirmed_word():
         left = left & ~(ENERGY << at) | (unsafe_sub(before >> at & ENERGY, drawn) & ENERGY) << at
 
     words: DynArray[uint256, limits.BATCH_WORDS] = [word]
-    data: Bytes[12672] = abi_encode(first, words, method_id=method_id("confirm_deliveries(uint256,uint256[])"))
+    data: Bytes[12672] = abi_encode(
+        first, words, method_id=method_id("confirm_deliveries(uint256,uint256[])")
+    )
     is_done: bool = market._call(sender, data)
     halmos._prove(is_done == (is_good and fits == 1))
     if is_done:

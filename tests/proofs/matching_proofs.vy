@@ -50,12 +50,17 @@ def prove_exact_amount():
     """
     @notice `doMatching` matches exactly the energy that it is told, pairing one by one as by hand; it
             refuses if and only if that is not 1..2**32-1 Wh or a side has less.
-    @custom:bounds two orders a side, of any energies and meters, so three matches or fewer; any amount
+    @custom:bounds one request and one release, of any energies and meters; any amount
     """
-    scene: Scene = self._scene(3, 2, 2)
-    wanted: uint256 = halmos._any_word("wanted")
-    offered: uint256 = self._left(scene.requests)
-    needed: uint256 = self._left(scene.releases)
+    scene: Scene = self._scene(1, 0, 2)
+    scene.requests.tail = unsafe_sub(scene.requests.tail, 1)
+    scene.releases.tail = unsafe_sub(scene.releases.tail, 1)
+    market._store(layout.STATE, self._state(scene.requests, scene.releases, scene.first))
+    wanted: uint256 = halmos._any_uint(32, "wanted")
+    requests: market.Queue = scene.requests
+    releases: market.Queue = scene.releases
+    offered: uint256 = unsafe_sub(requests.energies[0], requests.filled)
+    needed: uint256 = unsafe_sub(releases.energies[0], releases.filled)
     is_possible: bool = (
         unsafe_sub(wanted, 1) < limits.MAX_ENERGY and wanted <= offered and wanted <= needed
     )
@@ -65,7 +70,7 @@ def prove_exact_amount():
     data: Bytes[36] = abi_encode(wanted, method_id=method_id("doMatching(int256)"))
     halmos._prove(market._call(aggregator, data) == is_possible)
     if is_possible:
-        self._prove_as_by_hand(scene, 3, True, wanted, slot, word)
+        self._prove_as_by_hand(scene, 1, True, wanted, slot, word)
 
 
 @internal
@@ -129,14 +134,10 @@ def _state(requests: market.Queue, releases: market.Queue, matches: uint256) -> 
     )
 
 
-@pure
 @internal
-def _left(queue: market.Queue) -> uint256:
-    return unsafe_sub(unsafe_add(queue.energies[0], queue.energies[1]), queue.filled)
-
-
-@internal
-def _prove_as_by_hand(scene: Scene, count: uint256, is_exact: bool, wanted: uint256, slot: uint256, word: uint256):
+def _prove_as_by_hand(
+    scene: Scene, count: uint256, is_exact: bool, wanted: uint256, slot: uint256, word: uint256
+):
     requests: market.Queue = scene.requests
     releases: market.Queue = scene.releases
     index: uint256 = scene.first
@@ -144,7 +145,7 @@ def _prove_as_by_hand(scene: Scene, count: uint256, is_exact: bool, wanted: uint
     i: uint256 = 0
     j: uint256 = 0
     for turn: uint256 in range(count, bound=3):
-        if i == 2 or j == 2:
+        if requests.head == requests.tail or releases.head == releases.tail:
             break
         offered: uint256 = unsafe_sub(requests.energies[i], requests.filled)
         needed: uint256 = unsafe_sub(releases.energies[j], releases.filled)
@@ -163,16 +164,16 @@ def _prove_as_by_hand(scene: Scene, count: uint256, is_exact: bool, wanted: uint
         matched = unsafe_add(matched, energy)
         if energy == offered:
             i += 1
+            requests.head = unsafe_add(requests.head, 1)
             requests.filled = 0
         else:
             requests.filled = unsafe_add(requests.filled, energy)
         if energy == needed:
             j += 1
+            releases.head = unsafe_add(releases.head, 1)
             releases.filled = 0
         else:
             releases.filled = unsafe_add(releases.filled, energy)
 
-    requests.head = unsafe_add(requests.head, i)
-    releases.head = unsafe_add(releases.head, j)
     halmos._prove(market._stored(layout.STATE) == self._state(requests, releases, index))
     halmos._prove(market._stored(slot) == word)

@@ -73,8 +73,9 @@ def prove_posted_order_is_read_back():
 def prove_posted_word():
     """
     @notice A packed word is accepted if and only if the operator sends it, there is room and every
-            lane up to its last is a good order: of a registered meter, with energy and without price. Then its lanes are the next orders, no order pending on its side
-            changes, and no slot but of that ring and the state.
+            lane up to its last is a good order: of a registered meter, with energy and without price.
+            Then its lanes are the next orders, no order pending on its side changes, and no slot but
+            of that ring and the state.
     @custom:bounds one word of any four lanes; any market of this period, none retired; any tail; both sides
     """
     market._any_open_market()

@@ -8,7 +8,7 @@ from .markets import GENESIS, METERS, REGISTER, STRANGER, Call, Clock, new_twin,
 
 
 @given(history=histories(10, 60))
-@settings(DETERMINISTIC, max_examples=200)
+@settings(DETERMINISTIC, max_examples=100)
 def test_every_watt_hour_is_matched_expired_or_outstanding(history):
     clock, auditor = Clock(GENESIS), Auditor()
     twin = new_twin(clock)

@@ -50,7 +50,7 @@ def posts_of(calls: list[Call]) -> list[Call]:
 
 
 @given(calls=interleaved)
-@settings(DETERMINISTIC, max_examples=300)
+@settings(DETERMINISTIC, max_examples=150)
 def test_the_twin_makes_the_pairs_of_one_call_at_the_end(calls):
     often, once = new_twin(Clock(GENESIS)), new_twin(Clock(GENESIS))
     made_often = pairs(often, [REGISTER, *calls, ONCE])

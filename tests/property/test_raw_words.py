@@ -75,13 +75,13 @@ def may_be_posted(batch: list[tuple[Any, ...]]) -> bool:
 
 @pytest.mark.parametrize("method", ["post_requests", "post_releases"])
 @given(batch=st.one_of(words, mostly_good))
-@settings(DETERMINISTIC, max_examples=100)
+@settings(DETERMINISTIC, max_examples=60)
 def test_a_batch_is_taken_if_and_only_if_every_order_in_it_is_good(method, batch):
     assert taken(method, packed(batch)) == (bool(batch) and may_be_posted(batch))
 
 
 @given(requests=mostly_good, releases=mostly_good, most=st.integers(0, 9))
-@settings(DETERMINISTIC, max_examples=100)
+@settings(DETERMINISTIC, max_examples=60)
 def test_both_sides_are_taken_if_and_only_if_every_order_of_both_is_good(requests, releases, most):
     sides = [batch for batch in (requests, releases) if batch]
     expected = bool(sides) and all(map(may_be_posted, sides))

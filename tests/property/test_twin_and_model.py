@@ -47,7 +47,7 @@ confirmations = calls_of(
 
 
 @given(calls=st.lists(st.one_of(trades, trades, confirmations), min_size=20, max_size=80))
-@settings(DETERMINISTIC, max_examples=150)
+@settings(DETERMINISTIC, max_examples=80)
 def test_the_twin_does_what_the_model_does_in_small_rings(calls):
     with patch.multiple(memory_ledger, CAPACITY=SMALL[0], MATCH_CAPACITY=SMALL[1]):
         both = TwinAndModel(*SMALL)

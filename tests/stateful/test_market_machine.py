@@ -38,4 +38,4 @@ TestMarketMachine.settings = settings(
     DETERMINISTIC, max_examples=4, stateful_step_count=12, phases=[Phase.generate]
 )
 TestTwinAndLists = TwinAndLists.TestCase
-TestTwinAndLists.settings = settings(DETERMINISTIC, max_examples=100, stateful_step_count=50)
+TestTwinAndLists.settings = settings(DETERMINISTIC, max_examples=40, stateful_step_count=50)
