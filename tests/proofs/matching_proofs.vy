@@ -45,41 +45,13 @@ def prove_two_matches():
         self._prove_matching(self._scene(3, 3, 3), 2)
 
 
-@external
-def prove_exact_amount():
-    """
-    @notice `doMatching` matches exactly the energy that it is told, pairing one by one as by hand; it
-            refuses if and only if that is not 1..2**32-1 Wh or a side has less.
-    @custom:bounds one request and one release, of any energies and meters; any amount
-    """
-    scene: Scene = self._scene(1, 0, 2)
-    scene.requests.tail = unsafe_sub(scene.requests.tail, 1)
-    scene.releases.tail = unsafe_sub(scene.releases.tail, 1)
-    market._store(layout.STATE, self._state(scene.requests, scene.releases, scene.first))
-    wanted: uint256 = halmos._any_uint(32, "wanted")
-    requests: market.Queue = scene.requests
-    releases: market.Queue = scene.releases
-    offered: uint256 = unsafe_sub(requests.energies[0], requests.filled)
-    needed: uint256 = unsafe_sub(releases.energies[0], releases.filled)
-    is_possible: bool = (
-        unsafe_sub(wanted, 1) < limits.MAX_ENERGY and wanted <= offered and wanted <= needed
-    )
-    slot: uint256 = self._any_other_slot(scene.first)
-    word: uint256 = market._stored(slot)
-    aggregator: address = convert(market._stored(layout.AGGREGATOR), address)
-    data: Bytes[36] = abi_encode(wanted, method_id=method_id("doMatching(int256)"))
-    halmos._prove(market._call(aggregator, data) == is_possible)
-    if is_possible:
-        self._prove_as_by_hand(scene, 1, True, wanted, slot, word)
-
-
 @internal
 def _prove_matching(scene: Scene, count: uint256):
     slot: uint256 = self._any_other_slot(scene.first)
     word: uint256 = market._stored(slot)
     data: Bytes[36] = abi_encode(count, method_id=method_id("match_pending(uint256)"))
     halmos._prove(market._call(halmos._any_account("sender"), data))
-    self._prove_as_by_hand(scene, count, False, 0, slot, word)
+    self._prove_as_by_hand(scene, count, slot, word)
 
 
 @internal
@@ -136,12 +108,11 @@ def _state(requests: market.Queue, releases: market.Queue, matches: uint256) -> 
 
 @internal
 def _prove_as_by_hand(
-    scene: Scene, count: uint256, is_exact: bool, wanted: uint256, slot: uint256, word: uint256
+    scene: Scene, count: uint256, slot: uint256, word: uint256
 ):
     requests: market.Queue = scene.requests
     releases: market.Queue = scene.releases
     index: uint256 = scene.first
-    matched: uint256 = 0
     i: uint256 = 0
     j: uint256 = 0
     for turn: uint256 in range(count, bound=3):
@@ -152,16 +123,9 @@ def _prove_as_by_hand(
         energy: uint256 = offered
         if needed < energy:
             energy = needed
-        if is_exact:
-            left: uint256 = unsafe_sub(wanted, matched)
-            if left == 0:
-                break
-            if left < energy:
-                energy = left
         pair: uint256 = requests.meters[i] << 48 | releases.meters[j] << 32
         halmos._prove(market._match(index) == pair | energy)
         index = unsafe_add(index, 1)
-        matched = unsafe_add(matched, energy)
         if energy == offered:
             i += 1
             requests.head = unsafe_add(requests.head, 1)

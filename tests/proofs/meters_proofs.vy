@@ -12,7 +12,8 @@ import limits
 import market
 
 
-RETIRED: constant(uint256) = 2**16
+RETIRED: constant(uint256) = 2**17
+NUMBERS: constant(uint256) = RETIRED | limits.MAX_METERS
 
 
 @external
@@ -53,18 +54,18 @@ def prove_numbers_are_kept():
     """
     @notice Once a meter has a number it keeps it, retired, registered again or not, and a number that
             was given keeps its address.
-    @custom:bounds any sender; any call but the five that post batches or match; arrays of 1
+    @custom:bounds any sender; any call but the six that post batches or match; arrays of 1
     """
     market._any_market()
     meter: address = halmos._any_account("meter")
     number: uint256 = market._number(meter)
     halmos._assume(number & limits.MAX_METERS != 0)
-    halmos._assume(number < 2 * RETIRED)
+    halmos._assume(number | NUMBERS == NUMBERS)
     taken: uint256 = halmos._any_uint(16, "taken number")
     halmos._assume(taken <= market._stored(layout.REGISTRY) >> 160 & limits.MAX_METERS)
     account: uint256 = market._stored(layout.ADDRESSES + taken)
 
     market._call(halmos._any_account("sender"), market._any_call_but_of_loops())
     halmos._prove(market._number(meter) & limits.MAX_METERS == number & limits.MAX_METERS)
-    halmos._prove(market._number(meter) < 2 * RETIRED)
+    halmos._prove(market._number(meter) | NUMBERS == NUMBERS)
     halmos._prove(market._stored(layout.ADDRESSES + taken) == account)

@@ -71,11 +71,6 @@ SABOTAGES: list[tuple[str, str, str]] = [
         "if filling >= packed_orders.FULL_MATCH_WORD << 8:",
     ),
     (
-        "exact_amount",
-        "energy: uint256 = min(wanted, min(offered, needed))",
-        "energy: uint256 = min(offered, needed)",
-    ),
-    (
         "posted_order_is_read_back",
         "self.pending[word] |= order << (lane << 6)",
         "self.pending[word] = order << (lane << 6)",
