@@ -36,7 +36,7 @@ test: .venv-dev/ready
 # Without the contract, the chains and the benchmarks: they measure no package.
 coverage: .venv-dev/ready
 	.venv-dev/bin/pytest -n auto --dist worksteal -q --cov --cov-report=term:skip-covered \
-	  tests/package tests/ledger tests/relay tests/property tests/integration $(ARGS)
+	  tests/package tests/ledger tests/relay $(ARGS)
 
 scan: .venv-dev/ready
 	.venv-dev/bin/bandit -q -c pyproject.toml -r energy_chain

@@ -106,6 +106,14 @@ class Door:
             return known, False
         current = self._check_terms(signed)
         meter, number = self._signer(signed)
+        if given.meter is not None and given.meter.lower() != meter.lower():
+            raise Refused(
+                UNPROCESSABLE,
+                Problem(
+                    error=f"the order is signed by {meter}, not by {given.meter}",
+                    remedy="name the meter that signed, or none",
+                ),
+            )
         self._count(self._meter_rate, "meter", meter)
         kind, period = signed.terms.kind, signed.terms.period
         other = self._store.in_the_way(number, kind, period)

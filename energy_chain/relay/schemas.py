@@ -46,6 +46,10 @@ class SignedOrderIn(_Strict):
     ]
     chain_id: Annotated[int, Field(ge=0, le=2**64 - 1)]
     contract: Annotated[str, Field(pattern=ADDRESS)]
+    meter: Annotated[
+        str | None,
+        Field(pattern=ADDRESS, description="Who is said to have signed; may be left out."),
+    ] = None
 
 
 class Page(_Strict):

@@ -47,6 +47,21 @@ def test_an_order_is_accepted_and_can_be_asked_for(service: Service) -> None:
     assert (told["matched_wh"], told["matches"]) == (0, [])
 
 
+def test_what_meters_sign_prints_is_taken(service: Service) -> None:
+    from energy_chain.signing import OrderDocument
+
+    order = signed(METERS[0], Kind.REQUEST, 1_500, FIRST, (FIRST + 1) * PERIOD, 0, DOMAIN)
+    printed = OrderDocument(order, DOMAIN, METERS[0]).to_json()
+    assert printed["meter"] == METERS[0]
+    assert service.client.post("/orders", json=printed).status_code == 202
+
+
+def test_a_meter_that_did_not_sign_is_named(service: Service) -> None:
+    answer = service.client.post("/orders", json={**body(), "meter": METERS[1]})
+    refused(answer, 422, METERS[0], METERS[1])
+    assert service.health()["orders"]["accepted"] == 0
+
+
 def test_the_same_order_again_gets_the_same_receipt(service: Service) -> None:
     first = service.post()
     again = service.post()
