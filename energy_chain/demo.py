@@ -67,7 +67,7 @@ def run_demo(
     everyone = development_accounts(3 + len(readings.meters) + signed)
     owner, aggregator, operator, *others = everyone
     homes, relayers = others[: len(readings.meters)], others[len(readings.meters) :]
-    begin = int(readings.readings[0].start.timestamp()) // period_length - 1
+    begin = int(readings.starts[0].timestamp()) // period_length - 1
     connection = Connection.open(
         network, [account.address for account in everyone], begin * period_length
     )

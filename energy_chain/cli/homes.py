@@ -57,9 +57,9 @@ def home_readings(
 ) -> Readings:
     """The readings from `start` on that the options of the same names describe."""
     readings = readings_of(data, start, days, None, seed, unit, column, timezone)
-    zone = readings.readings[0].start.tzinfo
+    zone = readings.starts[0].tzinfo
     if start is None and data is None:
-        start = datetime.combine(readings.readings[0].start, NOON)
+        start = datetime.combine(readings.starts[0], NOON)
     return readings if start is None else readings.since(start.replace(tzinfo=zone))
 
 
@@ -264,7 +264,7 @@ def _energies(readings: Readings, home: str, ledger: Ledger, sign: int) -> list[
 
 
 def _first(readings: Readings, sign: int) -> str:
-    for reading in readings.readings:
+    for reading in readings.rows():
         if sign * (reading.production - reading.consumption) > 0:
             return reading.meter
     raise InvalidInput("no home has anything to post in these readings: choose another --start")

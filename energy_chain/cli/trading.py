@@ -27,7 +27,7 @@ def progress(readings: Readings, beginning: str = "starting the chain") -> Itera
         TimeRemainingColumn,
     )
 
-    periods = len(readings.readings) // len(readings.meters)
+    periods = len(readings.starts)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),
@@ -98,8 +98,8 @@ def trade_as_json(readings: Readings, trade: Trade) -> dict[str, Any]:
     """What was traded, and what it cost, for JSON."""
     return {
         "period_seconds": int(readings.period.total_seconds()),
-        "first_period": readings.readings[0].start.isoformat(),
-        "last_period": readings.readings[-1].start.isoformat(),
+        "first_period": readings.starts[0].isoformat(),
+        "last_period": readings.starts[-1].isoformat(),
         "homes": trade.homes,
         "periods": trade.periods,
         "requests": trade.requests,
@@ -130,5 +130,5 @@ def _each(gas: int, number: int, of_what: str) -> str:
 
 
 def _days(readings: Readings) -> str:
-    first, last = (readings.readings[i].start.date() for i in (0, -1))
+    first, last = (readings.starts[i].date() for i in (0, -1))
     return f"{first}" if first == last else f"{first} to {last}"

@@ -1,7 +1,8 @@
 """Meter readings: where they come from, and the orders that they give.
 
-Energies are in Wh throughout, times are aware, and nothing is ever guessed:
-readings that are missing, doubled or unreadable are refused with their lines.
+Energies are whole microwatt-hours in readings and whole Wh in orders, times are
+aware, and nothing is ever guessed: readings that are missing, doubled or
+unreadable are refused with their lines.
 
     read_csv        measured readings from a CSV file
     generate        readings of a simple made-up neighbourhood

@@ -8,19 +8,20 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta, tzinfo
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple, TextIO
+
+import numpy as np
 
 from energy_chain.errors import InvalidInput
 from energy_chain.market import MAX_ENERGY
 from energy_chain.meters.readings import (
     DAY,
-    EXACT,
+    UWH,
     DayRange,
     Problem,
-    Reading,
     Readings,
     ReadingsError,
     day_start,
@@ -30,12 +31,14 @@ from energy_chain.meters.readings import (
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_LIMIT_WH = Decimal(MAX_ENERGY)
-_WH_IN: dict[str, Decimal] = {"kWh": Decimal(1000), "Wh": Decimal(1)}
+_LIMIT = Decimal(MAX_ENERGY * UWH)
+_UWH_IN: dict[str, Decimal] = {"kWh": Decimal(1000 * UWH), "Wh": Decimal(UWH)}
+# Digits enough for what a meter can measure; the default context would round to 28 as well.
+_PRECISE = Context(prec=200)
 
 # Decimal alone would take "1_000" and digits of every script. Two digits of
 # exponent and 60 characters are enough for any float that a meter's software
-# writes out, and keep later sums exact.
+# writes out, and cost no time.
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d\d?)?", re.ASCII)
 _NUMBER_LENGTH = 60
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
@@ -80,8 +83,9 @@ def read_csv(
 ) -> Readings:
     """Read a CSV file (UTF-8, commas, a header) with one line for each meter and period.
 
-    `unit` is the unit of the file's energies; those of the result are in Wh,
-    exactly. `columns` names the file's columns when they are not the default
+    `unit` is the unit of the file's energies. Those of the result are in whole
+    microwatt-hours: digits beyond, the ninth after the point of a kWh, are
+    rounded. `columns` names the file's columns when they are not the default
     ones; other columns are ignored.
 
     Times are in ISO 8601. A time without a UTC offset is local time in
@@ -148,11 +152,11 @@ def _scan(
     timezone: tzinfo | None,
     days: DayRange | None,
 ) -> _Scan:
-    if unit not in _WH_IN:
+    if unit not in _UWH_IN:
         raise InvalidInput(f"unit is {unit!r}; give kWh or Wh")
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            scan = _Scan(file, str(path), timezone, days, _WH_IN[unit])
+            scan = _Scan(file, str(path), timezone, days, _UWH_IN[unit])
             scan.read((columns or Columns()).names(unit))
     except UnicodeDecodeError:
         raise InvalidInput(f"{path} is not UTF-8 text; give a CSV file in UTF-8") from None
@@ -178,14 +182,14 @@ class _Scan:
         source: str,
         zone: tzinfo | None,
         days: DayRange | None,
-        wh_in_unit: Decimal,
+        uwh_in_unit: Decimal,
     ) -> None:
         # Strict, because a stray quote would otherwise swallow lines in silence.
         self.reader = csv.reader(file, strict=True)
         self.source = source
         self.zone = zone
         self.days = days
-        self.wh_in_unit = wh_in_unit
+        self.uwh_in_unit = uwh_in_unit
         self.problems: list[Problem] = []
         self.places_known = True  # false once the meter or the time of a line is unknown
         # The meters share their times, so each is parsed once; a str says what is wrong.
@@ -193,7 +197,8 @@ class _Scan:
         self.without_offset: list[int] = []
         # By meter, in order of first appearance, the line of each selected instant.
         self.lines: dict[str, dict[int, int]] = {}
-        self.found: list[tuple[int, int, Reading]] = []
+        # Instant, number of the meter, consumption and production.
+        self.found: list[tuple[int, int, int, int]] = []
 
     def read(self, names: dict[str, str]) -> None:
         try:
@@ -223,9 +228,16 @@ class _Scan:
             self._check_gaps(period)
         if self.problems:
             raise self._refusal()
-        self.found.sort()
-        readings = tuple(reading for _, _, reading in self.found)
-        return Readings(period * _MICROSECOND, tuple(self.lines), readings)
+        # Complete, so that it fills periods by meters without a gap.
+        table = np.array(sorted(self.found), np.int64).reshape(-1, len(self.lines), 4)
+        starts = self._starts()
+        return Readings(
+            period * _MICROSECOND,
+            tuple(self.lines),
+            tuple(starts[instant] for instant in table[:, 0, 0].tolist()),
+            table[:, :, 2],
+            table[:, :, 3],
+        )
 
     def _problem(self, message: str) -> None:
         self.problems.append(Problem(self.reader.line_num, message))
@@ -314,8 +326,7 @@ class _Scan:
             consumption = self._energy(row[at_consumption], "consumption")
             production = self._energy(row[at_production], "production")
             if consumption is not None and production is not None:
-                reading = Reading(meter, time.start, consumption, production)
-                self.found.append((time.instant, order[meter], reading))
+                self.found.append((time.instant, order[meter], consumption, production))
 
     def _time(self, text: str) -> _Time | str:
         """The time that `text` gives, or what is wrong with it."""
@@ -341,8 +352,8 @@ class _Scan:
             time = local_time(time, self.zone)
         return _Time(time, (time - _EPOCH) // _MICROSECOND, time.date())
 
-    def _energy(self, text: str, role: str) -> Decimal | None:
-        """The energy in Wh; None, and a problem, when `text` is not a usable one."""
+    def _energy(self, text: str, role: str) -> int | None:
+        """The energy in µWh; None, and a problem, when `text` is not a usable one."""
         text = text.strip()
         if len(text) > _NUMBER_LENGTH or not _NUMBER.fullmatch(text):
             fault = f"{role} {_shown(text)} is not a number" if text else f"no {role}"
@@ -350,9 +361,9 @@ class _Scan:
                 fault += ": write it with a decimal point"
             self._problem(fault)
             return None
-        energy = EXACT.multiply(Decimal(text), self.wh_in_unit)
-        if 0 <= energy <= _LIMIT_WH:
-            return energy
+        energy = _PRECISE.multiply(Decimal(text), self.uwh_in_unit)
+        if 0 <= energy <= _LIMIT:
+            return int(energy.to_integral_value(ROUND_HALF_EVEN))
         fault = "is negative" if energy < 0 else f"is more than {MAX_ENERGY} Wh"
         self._problem(f"{role} {_shown(text)} {fault}")
         return None

@@ -22,16 +22,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from decimal import Decimal
 from math import fsum
 from random import Random
+
+import numpy as np
 
 from energy_chain.errors import InvalidInput
 from energy_chain.market import MAX_METERS
 from energy_chain.meters.readings import (
     DAY,
+    UWH,
     DayRange,
-    Reading,
     Readings,
     day_start,
     local_time,
@@ -96,7 +97,9 @@ def generate(
 
     neighbourhood = [_home(seed, number) for number in range(1, homes + 1)]
     noises = [Random() for _ in neighbourhood]
-    readings: list[Reading] = []
+    starts: list[datetime] = []
+    consumption: list[list[int]] = []
+    production: list[list[int]] = []
     today: date | None = None
     clearness = 0.0
     start = _EPOCH - ((_EPOCH - begin) // period) * period  # rounded up to the grid
@@ -110,18 +113,26 @@ def generate(
         moments = _moments(local, period)
         hours = period / _HOUR / len(moments)
         sun_kwh = fsum(_sun_kw(hour, season) for hour, season in moments) * hours * clearness
-        for home, noise in zip(neighbourhood, noises, strict=True):
-            load_wh = fsum(home.load_w(hour, season) for hour, season in moments) * hours
-            readings.append(
-                Reading(
-                    home.meter,
-                    local,
-                    Decimal(round(load_wh * (0.6 + 0.8 * noise.random()))),
-                    Decimal(round(home.solar_kwp * sun_kwh * 1000)),
+        starts.append(local)
+        consumption.append(
+            [
+                round(
+                    fsum(home.load_w(hour, season) for hour, season in moments)
+                    * hours
+                    * (0.6 + 0.8 * noise.random())
                 )
-            )
+                for home, noise in zip(neighbourhood, noises, strict=True)
+            ]
+        )
+        production.append([round(home.solar_kwp * sun_kwh * 1000) for home in neighbourhood])
         start += period
-    return Readings(period, tuple(home.meter for home in neighbourhood), tuple(readings))
+    return Readings(
+        period,
+        tuple(home.meter for home in neighbourhood),
+        tuple(starts),
+        np.array(consumption, np.int64) * UWH,
+        np.array(production, np.int64) * UWH,
+    )
 
 
 def _home(seed: int, number: int) -> _Home:

@@ -1,4 +1,4 @@
-"""From exact readings to the whole-Wh orders that a market takes.
+"""From readings to the whole-Wh orders that a market takes.
 
 For each meter and period
 
@@ -15,15 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal
-from itertools import groupby
+from datetime import datetime
 from types import MappingProxyType
 
-from energy_chain.errors import InvalidInput
-from energy_chain.meters.readings import EXACT, Reading, Readings
+import numpy as np
+from numpy.typing import NDArray
 
-_ZERO = Decimal(0)
+from energy_chain.meters.readings import UWH, Reading, Readings
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,45 +42,39 @@ class Netting:
     """
 
     def __init__(self) -> None:
-        self._rests: dict[str, Decimal] = {}
+        self._rests: dict[str, int] = {}
 
     @property
-    def rests(self) -> Mapping[str, Decimal]:
-        """What each meter has carried over so far, in Wh: more than -1, less than 1."""
+    def rests(self) -> Mapping[str, int]:
+        """What each meter has carried over so far, in microwatt-hours: less than 1 Wh in size."""
         return MappingProxyType(self._rests)
 
     def position(self, reading: Reading) -> int:
-        """The order that `reading` gives, in whole Wh: positive surplus, negative need.
-
-        Raises InvalidInput when an energy is not finite or has so many digits
-        (about 200) that the sum would not be exact; nothing is carried over then.
-        """
-        rest = self._rests.get(reading.meter, _ZERO)
-        try:
-            net = EXACT.add(EXACT.subtract(reading.production, reading.consumption), rest)
-            order = int(net)
-            rest = EXACT.subtract(net, Decimal(order))
-        except (ArithmeticError, ValueError):
-            raise InvalidInput(
-                f"meter {reading.meter} at {reading.start.isoformat()}: consumption and production"
-                " cannot be netted exactly; give finite energies with fewer digits"
-            ) from None
-        self._rests[reading.meter] = rest
+        """The order that `reading` gives, in whole Wh: positive surplus, negative need."""
+        net = reading.production - reading.consumption + self._rests.get(reading.meter, 0)
+        order = abs(net) // UWH * (1 if net > 0 else -1)
+        self._rests[reading.meter] = net - order * UWH
         return order
+
+    def positions(self, readings: Readings) -> NDArray[np.int64]:
+        """The orders that `readings` give, in whole Wh, of shape (periods, meters)."""
+        nets = readings.production - readings.consumption
+        rest = np.array([self._rests.get(meter, 0) for meter in readings.meters], np.int64)
+        orders = np.empty_like(nets)
+        for net, order in zip(nets, orders, strict=True):
+            rest += net
+            order[:] = np.sign(rest) * (np.abs(rest) // UWH)
+            rest -= order * UWH
+        self._rests.update(zip(readings.meters, rest.tolist(), strict=True))
+        return orders
 
 
 def net_positions(readings: Readings, netting: Netting | None = None) -> Iterator[PeriodPositions]:
     """The orders of each period, in the order of time.
 
     Give a `netting` to start from the rests that it holds, or to read the final
-    rests from it once the iterator is used up. Raises InvalidInput as
-    `Netting.position` does.
+    rests from it once the iterator is used up.
     """
-    if netting is None:
-        netting = Netting()
-    # Grouped by instant: equal times on the wall need not be the same period.
-    for _, group in groupby(readings.readings, key=lambda reading: reading.start.astimezone(UTC)):
-        period = list(group)
-        yield PeriodPositions(
-            period[0].start, {reading.meter: netting.position(reading) for reading in period}
-        )
+    orders = (netting or Netting()).positions(readings)
+    for start, energies in zip(readings.starts, orders.tolist(), strict=True):
+        yield PeriodPositions(start, dict(zip(readings.meters, energies, strict=True)))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
-from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
+
+import numpy as np
+from numpy.typing import NDArray
 
 from energy_chain.errors import InvalidInput
 
-# The default context would round to 28 digits without a word.
-EXACT = Context(prec=200, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
-
+UWH = 1_000_000
+"""Microwatt-hours in a watt-hour."""
 DAY = timedelta(days=1)
 MIN_PERIOD = timedelta(seconds=60)
 
@@ -23,7 +24,7 @@ _REMEDY = "correct the file, or choose days without these lines; readings are ne
 class Reading:
     """What one meter measured over the one period that begins at `start`.
 
-    `consumption` and `production` are exact, in Wh, and not negative.
+    `consumption` and `production` are whole microwatt-hours, and not negative.
 
     `start` is aware. The readers and the generator of this package give it the
     UTC offset of its local time as a fixed offset, because two datetimes that
@@ -33,29 +34,49 @@ class Reading:
 
     meter: str
     start: datetime
-    consumption: Decimal
-    production: Decimal
+    consumption: int
+    production: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Readings:
     """A complete set of readings: one for each meter and each period.
 
-    `meters` is in order of first appearance; `readings` is sorted by the
-    instant of the start, then by the order of `meters`.
+    Energies are whole microwatt-hours, a thousand-millionth of a kWh: no meter
+    tells more, and sums of them are exact.
+
+    Attributes:
+        period: how long a period is.
+        meters: in order of first appearance.
+        starts: of the periods, aware, each later than the one before.
+        consumption, production: of shape (periods, meters), not negative.
     """
 
     period: timedelta
     meters: tuple[str, ...]
-    readings: tuple[Reading, ...]
+    starts: tuple[datetime, ...]
+    consumption: NDArray[np.int64]
+    production: NDArray[np.int64]
+
+    def rows(self) -> list[Reading]:
+        """One by one, by the instant of the start and then by the order of `meters`."""
+        energies = np.stack((self.consumption, self.production), axis=2).tolist()
+        return [
+            Reading(meter, start, consumption, production)
+            for start, period in zip(self.starts, energies, strict=True)
+            for meter, (consumption, production) in zip(self.meters, period, strict=True)
+        ]
 
     def of_meters(self, meters: Sequence[str]) -> Readings:
         """The readings of some of the meters only."""
         wanted = set(meters)
+        kept = [number for number, meter in enumerate(self.meters) if meter in wanted]
         return Readings(
             self.period,
-            tuple(meter for meter in self.meters if meter in wanted),
-            tuple(reading for reading in self.readings if reading.meter in wanted),
+            tuple(self.meters[number] for number in kept),
+            self.starts,
+            self.consumption[:, kept],
+            self.production[:, kept],
         )
 
     def since(self, start: datetime) -> Readings:
@@ -64,13 +85,19 @@ class Readings:
         Raises:
             InvalidInput: there are none.
         """
-        kept = tuple(reading for reading in self.readings if reading.start >= start)
-        if not kept:
+        first = next((n for n, begin in enumerate(self.starts) if begin >= start), None)
+        if first is None:
             raise InvalidInput(
                 f"there are no readings from {start.isoformat()} on: the last ones are of "
-                f"{self.readings[-1].start.isoformat()}"
+                f"{self.starts[-1].isoformat()}"
             )
-        return Readings(self.period, self.meters, kept)
+        return Readings(
+            self.period,
+            self.meters,
+            self.starts[first:],
+            self.consumption[first:],
+            self.production[first:],
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 from eth_account import Account
 from hypothesis import given, settings
@@ -30,7 +31,8 @@ from energy_chain.events import (
     SignedRequestsPosted,
 )
 from energy_chain.market import MAX_BATCH, MAX_SIGNED, Fill, Meter, Release, Request
-from energy_chain.meters import Reading, Readings, generate
+from energy_chain.meters import Readings, generate
+from energy_chain.meters.readings import UWH
 from energy_chain.record.audit import audit
 from energy_chain.replay import Relay, Trade, energies_of, post_batches, register, replay
 from energy_chain.schedule import PeriodEnergy
@@ -71,14 +73,13 @@ def accounts_of(readings: Readings) -> dict[str, str]:
 
 def of_nets(*periods: dict[str, str]) -> Readings:
     """Hours in which each meter's production less its consumption is as given, in Wh."""
-    readings = [
-        Reading(
-            meter, START + n * HOUR, max(-Decimal(net), Decimal(0)), max(Decimal(net), Decimal(0))
-        )
-        for n, nets in enumerate(periods)
-        for meter, net in nets.items()
-    ]
-    return Readings(HOUR, tuple(periods[0]), tuple(readings))
+    energies = np.array(
+        [[int(Decimal(net) * UWH) for net in nets.values()] for nets in periods], np.int64
+    )
+    starts = tuple(START + n * HOUR for n in range(len(periods)))
+    return Readings(
+        HOUR, tuple(periods[0]), starts, np.maximum(-energies, 0), np.maximum(energies, 0)
+    )
 
 
 def traded(readings: Readings, packed: bool = False) -> tuple[Trade, MemoryLedger]:
@@ -107,8 +108,8 @@ def expected(readings: Readings) -> dict[str, int]:
     rests: dict[str, Fraction] = defaultdict(Fraction)
     offers: dict[datetime, list[int]] = defaultdict(list)
     needs: dict[datetime, list[int]] = defaultdict(list)
-    for r in readings.readings:
-        net = Fraction(r.production) - Fraction(r.consumption) + rests[r.meter]
+    for r in readings.rows():
+        net = Fraction(r.production - r.consumption, UWH) + rests[r.meter]
         order = int(net)
         rests[r.meter] = net - order
         if order:
@@ -116,7 +117,7 @@ def expected(readings: Readings) -> dict[str, int]:
     periods = offers.keys() | needs.keys()
     return {
         "homes": len(readings.meters),
-        "periods": len({r.start.astimezone(UTC) for r in readings.readings}),
+        "periods": len({r.start.astimezone(UTC) for r in readings.rows()}),
         "requests": sum(map(len, offers.values())),
         "releases": sum(map(len, needs.values())),
         "offered": sum(map(sum, offers.values())),
