@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 
 from energy_chain.errors import MarketPaused
 from energy_chain.ledger import Ledger
+from energy_chain.market import Fill
 
 
 @dataclass(frozen=True, slots=True)
 class MatchingReport:
-    """What one look at the queues led to: matches written, Wh matched, calls and gas used."""
+    """What one look at the queues led to: matches by their indexes, calls and gas used."""
 
-    matches: int = 0
-    energy: int = 0
+    fills: Mapping[int, Fill] = field(default_factory=dict)
     calls: int = 0
     gas_used: int = 0
+
+    @property
+    def matches(self) -> int:
+        """How many were written."""
+        return len(self.fills)
+
+    @property
+    def energy(self) -> int:
+        """Wh matched."""
+        return sum(fill.energy for fill in self.fills.values())
 
 
 class AggregatorNode:
@@ -33,7 +43,8 @@ class AggregatorNode:
         Raises:
             MarketPaused: matching is stopped.
         """
-        matches = energy = calls = gas_used = 0
+        fills: dict[int, Fill] = {}
+        calls = gas_used = 0
         while True:
             # Every match uses up an order, so there are fewer matches than orders.
             requests = self._ledger.requests_outstanding()
@@ -44,11 +55,10 @@ class AggregatorNode:
             receipt = self._ledger.match_pending(limit)
             calls += 1
             gas_used += receipt.gas_used
-            matches += len(receipt.fills)
-            energy += sum(fill.energy for fill in receipt.fills)
+            fills |= receipt.matches
             if len(receipt.fills) < limit:
                 break  # a queue is empty, or another aggregator was faster
-        return MatchingReport(matches, energy, calls, gas_used)
+        return MatchingReport(fills, calls, gas_used)
 
     def run(
         self,

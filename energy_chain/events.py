@@ -6,6 +6,7 @@ packed words are unpacked. Energies are Wh, counters and indexes count from 0.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -229,15 +230,20 @@ class Receipt:
     block: int = 0
 
     @property
+    def matches(self) -> dict[int, Fill]:
+        """The matches that the call wrote, by their indexes."""
+        return {index: fill for event in self.events for index, fill in _matches(event)}
+
+    @property
     def fills(self) -> tuple[Fill, ...]:
         """The matches that the call wrote."""
-        return tuple(fill for event in self.events for fill in _fills(event))
+        return tuple(self.matches.values())
 
 
-def _fills(event: Event) -> tuple[Fill, ...]:
+def _matches(event: Event) -> Iterable[tuple[int, Fill]]:
     match event:
-        case Matched(fills=fills):
-            return fills
-        case PairMatched(fill=fill):
-            return (fill,)
+        case Matched(first=first, fills=fills):
+            return enumerate(fills, first)
+        case PairMatched(index=index, fill=fill):
+            return ((index, fill),)
     return ()

@@ -202,8 +202,8 @@ def replay(
         fills = trader.post(energies)
         done = matching.check_incoming_energy()
         _check_period(operator, period, positions.start, len(homes))
-        matches = len(fills) + done.matches
-        energy = sum(fill.energy for fill in fills) + done.energy
+        fills |= done.fills
+        matches, energy = len(fills), sum(fill.energy for fill in fills.values())
         if (written := operator.match_counter() - first_match) > matches:
             # Another aggregator was faster: what both of them matched is still there to be read.
             found = (operator.match_at(first_match + index) for index in range(written))
@@ -212,7 +212,8 @@ def replay(
         trade.matched += energy
         trade.matching_gas += done.gas_used
         if matches:
-            trader.draw([home for home, energy in energies.items() if energy < 0], first_match)
+            consumers = [home for home, energy in energies.items() if energy < 0]
+            trader.draw(consumers, first_match, fills if len(fills) == matches else None)
         trade.periods += 1
         progress(trade)
     return trade
@@ -234,7 +235,7 @@ class _SingleMeters:
         self._consumers = {home: ConsumerNode(operator.as_account(home)) for home in homes}
         self._trade = trade
 
-    def post(self, energies: Mapping[Address, int]) -> Sequence[Fill]:
+    def post(self, energies: Mapping[Address, int]) -> dict[int, Fill]:
         """Posts what the homes have and need; returns the matches that this wrote."""
         for home, energy in energies.items():
             if energy > 0:
@@ -243,9 +244,12 @@ class _SingleMeters:
             elif energy < 0:
                 receipt = self._consumers[home].put_energy_release(home, -energy)
                 self._trade.posting_gas += receipt.gas_used
-        return ()
+        return {}
 
-    def draw(self, consumers: Iterable[Address], _: int) -> None:
+    def draw(
+        self, consumers: Iterable[Address], _first_match: int, _fills: Mapping[int, Fill] | None
+    ) -> None:
+        """Each home looks its matches up, draws them and confirms."""
         for home in consumers:
             if self._consumers[home].fetch_target_address(home) is None:
                 continue
@@ -274,27 +278,34 @@ class _Batches:
             self._numbers[home] = meter.number
         self._trade = trade
 
-    def post(self, energies: Mapping[Address, int]) -> Sequence[Fill]:
+    def post(self, energies: Mapping[Address, int]) -> dict[int, Fill]:
         """Posts what the homes have and need; returns the matches that this wrote."""
         numbered = [(self._numbers[home], energy) for home, energy in energies.items()]
         requests = [Request(number, energy) for number, energy in numbered if energy > 0]
         releases = [Release(number, -energy) for number, energy in numbered if energy < 0]
-        fills: list[Fill] = []
+        fills: dict[int, Fill] = {}
         for receipt in post_batches(self._operator, requests, releases, self._matching):
             if self._matching:
                 self._trade.posting_and_matching_gas += receipt.gas_used
             else:
                 self._trade.posting_gas += receipt.gas_used
-            fills += receipt.fills
+            fills |= receipt.matches
         return fills
 
-    def draw(self, consumers: Iterable[Address], first_match: int) -> None:
-        left = {
-            match.index: match.energy
-            for home in consumers
-            for match in self._operator.matches_of(home, first_match)
-            if match.energy
-        }
+    def draw(
+        self, consumers: Iterable[Address], first_match: int, fills: Mapping[int, Fill] | None
+    ) -> None:
+        """Confirms what was matched for the consumers: `fills`, or what the market says if None."""
+        if fills is None:
+            left = {
+                match.index: match.energy
+                for home in consumers
+                for match in self._operator.matches_of(home, first_match)
+                if match.energy
+            }
+        else:
+            ours = {self._numbers[home] for home in consumers}
+            left = {index: fill.energy for index, fill in fills.items() if fill.consumer in ours}
         for receipt in self._confirm(left):
             self._trade.consuming_gas += receipt.gas_used
         self._trade.consumed += sum(left.values())
@@ -327,7 +338,7 @@ class _SignedOrders(_Batches):
         self._domain = operator.order_domain()
         self._length = signing_length(operator.period_length())
 
-    def post(self, energies: Mapping[Address, int]) -> Sequence[Fill]:
+    def post(self, energies: Mapping[Address, int]) -> dict[int, Fill]:
         """Posts what the homes have and need; returns the matches that this wrote."""
         period = self._operator.signing_period()
         ends = (period + 1) * self._length
@@ -345,7 +356,7 @@ class _SignedOrders(_Batches):
             batch = orders[start : start + MAX_SIGNED]
             receipt = self._relay.ledger.post_signed(batch, all_or_nothing=True)
             self._trade.posting_gas += receipt.gas_used
-        return ()
+        return {}
 
     def _signed(self, home: Address, terms: OrderTerms) -> SignedOrder:
         return sign(terms, self._domain, self._relay.keys[home])

@@ -35,7 +35,7 @@ class TwinAndLists(Trading):
 TestMarketMachine = MarketMachine.TestCase
 # To shrink takes minutes on this chain: `make fuzz` does it in seconds.
 TestMarketMachine.settings = settings(
-    DETERMINISTIC, max_examples=4, stateful_step_count=12, phases=[Phase.generate]
+    DETERMINISTIC, max_examples=2, stateful_step_count=12, phases=[Phase.generate]
 )
 TestTwinAndLists = TwinAndLists.TestCase
 TestTwinAndLists.settings = settings(DETERMINISTIC, max_examples=40, stateful_step_count=50)
