@@ -18,22 +18,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import accumulate
 
-from energy_chain.market import LANES_PER_WORD
+from energy_chain.gas import FIRST_WRITE, INTRINSIC, OVERWRITE, READ, log_gas
 
-INTRINSIC = 21_000
-CALLDATA_ZERO = 4
-CALLDATA_NONZERO = 16
-READ = 2_100
-OVERWRITE = 5_000
-FIRST_WRITE = 22_100
 RECOVER = 3_000
-LOG = 375
-LOG_TOPIC = 375
-LOG_BYTE = 8
 MAX_REFUND_SHARE = 5
 """A refund is at most a fifth of the gas used (EIP-3529)."""
-WORD = 32
-"""Bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +35,7 @@ class Log:
     @property
     def gas(self) -> int:
         """What no program can log it for less than."""
-        return LOG + LOG_TOPIC * self.topics + LOG_BYTE * WORD * self.words
+        return log_gas(self.topics, self.words)
 
 
 def array_log(words: int) -> Log:
@@ -123,11 +112,6 @@ def recovered(signatures: int) -> Touched:
 def logged(*logs: Log) -> Touched:
     """What is logged."""
     return Touched(logs=logs, transactions=0)
-
-
-def words_of(first: int, count: int) -> int:
-    """Words of a ring that the `count` lanes from counter `first` on lie in."""
-    return -(-(first % LANES_PER_WORD + count) // LANES_PER_WORD)
 
 
 def matched_of(requests: list[int], releases: list[int]) -> tuple[int, int, int]:

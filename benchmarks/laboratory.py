@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from benchmarks.bounds import CALLDATA_NONZERO, CALLDATA_ZERO, INTRINSIC, MAX_REFUND_SHARE
+from benchmarks.bounds import MAX_REFUND_SHARE
+from energy_chain.gas import INTRINSIC, calldata_gas
 from tests.brownie import Chain
 
 GENESIS_TIME = 1_600_000_000
@@ -50,12 +51,6 @@ class Cost:
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
-
-
-def calldata_gas(data: bytes) -> int:
-    """Gas of a transaction's data (EIP-2028)."""
-    zeros = data.count(0)
-    return CALLDATA_ZERO * zeros + CALLDATA_NONZERO * (len(data) - zeros)
 
 
 class Laboratory:

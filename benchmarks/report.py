@@ -13,6 +13,7 @@ from benchmarks import bounds
 from benchmarks.laboratory import Cost
 from benchmarks.scenarios import BATCH, SCALING, Row
 from benchmarks.subjects import FIRST_LAP, STEADY, AddressRing, AncestorsWay, Market
+from energy_chain import gas
 from energy_chain.chain.embedded import BLOCK_GAS_LIMIT
 from energy_chain.market import LANES_PER_WORD, MAX_BATCH
 
@@ -404,7 +405,7 @@ def _marginal(report: Report) -> float:
 
 
 def _marginal_bound() -> int:
-    a_word = 2 * bounds.READ + bounds.OVERWRITE + bounds.LOG_BYTE * bounds.WORD
+    a_word = 2 * gas.READ + gas.OVERWRITE + gas.LOG_BYTE * gas.WORD
     return a_word // LANES_PER_WORD
 
 

@@ -16,7 +16,6 @@ from benchmarks.bounds import (
     overwritten,
     read,
     recovered,
-    words_of,
 )
 from benchmarks.laboratory import Cost
 from benchmarks.subjects import (
@@ -32,6 +31,7 @@ from benchmarks.subjects import (
     release_words,
     request_words,
 )
+from energy_chain.gas import words_of
 from energy_chain.market import (
     CAPACITY,
     LANES_PER_WORD,

@@ -12,9 +12,10 @@ from typing import Any
 
 from eth_keys.datatypes import PrivateKey
 
-from benchmarks.bounds import WORD, Touched, first_written, overwritten, words_of
+from benchmarks.bounds import Touched, first_written, overwritten
 from benchmarks.laboratory import GENESIS_TIME, Cost, Laboratory, Subject, compile_baseline
 from energy_chain.chain.artifact import load_artifact
+from energy_chain.gas import WORD, words_of
 from energy_chain.market import (
     CAPACITY,
     DEFAULT_PERIOD_LENGTH,

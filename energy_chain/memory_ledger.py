@@ -19,6 +19,7 @@ from energy_chain.errors import (
     CounterUsedUp,
     DeadlinePassed,
     InvalidEnergy,
+    InvalidInput,
     InvalidMatchCount,
     InvalidMaxMatches,
     InvalidPeriodLength,
@@ -157,7 +158,8 @@ class _Book:
     retired: set[int] = field(default_factory=set)
     signed: dict[Kind, tuple[int, frozenset[int]]] = field(default_factory=dict)
     """The last period with signed orders of a kind, and the numbers of the meters that posted."""
-    history: list[Receipt] = field(default_factory=list)
+    calls: int = 0
+    history: list[Receipt] | None = field(default_factory=list)
 
 
 class _SignedPosting:
@@ -224,6 +226,7 @@ class MemoryLedger:
         period_length: int,
         clock: Callable[[], int],
         domain: OrderDomain = NO_DOMAIN,
+        keep_history: bool = True,
     ) -> MemoryLedger:
         """A new market, as deploying the contract makes one.
 
@@ -234,6 +237,7 @@ class MemoryLedger:
             period_length: seconds, 60..31,622,400; 0 means that orders never expire.
             clock: the Unix time of the block that a call would be in.
             domain: what orders must be signed for; a contract's, to be its twin.
+            keep_history: whether receipts are kept; those of a year of a town take gigabytes.
 
         Raises:
             InvalidInput: the period length is not a number of seconds.
@@ -244,8 +248,8 @@ class MemoryLedger:
             raise InvalidPeriodLength(str(period_length))
         if ZERO_ADDRESS in (aggregator, metering_operator):
             raise ZeroAddress("deploy")
-        ledger = cls(_Book(period_length, clock, domain), owner)
-        book = ledger._book
+        book = _Book(period_length, clock, domain, history=[] if keep_history else None)
+        ledger = cls(book, owner)
         ledger._receipt(
             OwnershipTransferred(book.owner, owner),
             AggregatorChanged(book.aggregator, aggregator),
@@ -261,10 +265,16 @@ class MemoryLedger:
 
     def as_account(self, account: Address) -> MemoryLedger:
         """The same market, acted on by another account."""
-        return MemoryLedger(self._book, account)
+        return type(self)(self._book, account)
 
     def history(self) -> Iterator[Receipt]:
-        """All receipts since the deployment, oldest first."""
+        """All receipts since the deployment, oldest first.
+
+        Raises:
+            InvalidInput: they are not kept.
+        """
+        if self._book.history is None:
+            raise InvalidInput("this market keeps no history: deploy it with keep_history")
         return iter(self._book.history)
 
     def pending_energy(self) -> tuple[int, int]:
@@ -906,6 +916,8 @@ class MemoryLedger:
         return self._book.metering_operator
 
     def _receipt(self, *events: Event) -> Receipt:
-        receipt = Receipt(events, self._book.clock(), block=len(self._book.history))
-        self._book.history.append(receipt)
+        receipt = Receipt(events, self._book.clock(), block=self._book.calls)
+        self._book.calls += 1
+        if self._book.history is not None:
+            self._book.history.append(receipt)
         return receipt

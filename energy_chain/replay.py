@@ -6,7 +6,7 @@ Works on any `Ledger` whose clock can be moved.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Protocol
 
@@ -24,7 +24,7 @@ from energy_chain.market import (
     Release,
     Request,
 )
-from energy_chain.meters import Readings, net_positions
+from energy_chain.meters import Netting, Readings, net_positions
 from energy_chain.producer_node import ProducerNode
 from energy_chain.schedule import PeriodEnergy
 from energy_chain.signing import Kind, OrderTerms, SignedOrder, sign, signing_length
@@ -82,6 +82,10 @@ class Trade:
     matching_gas: int = 0
     posting_and_matching_gas: int = 0
     consuming_gas: int = 0
+
+    def __add__(self, other: Trade) -> Trade:
+        """Both: of two communities, or of what one of them traded later with more homes."""
+        return Trade(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
     @property
     def to_grid(self) -> int:
@@ -156,6 +160,7 @@ def replay(
     packed: bool = False,
     aggregator: Ledger | None = None,
     relay: Relay | None = None,
+    netting: Netting | None = None,
 ) -> Trade:
     """Trades readings: registers the homes, then posts, matches and draws period by period.
 
@@ -171,6 +176,7 @@ def replay(
             packed batches in the calls that post them.
         relay: who posts what the homes' meters have signed, in batches, while the metering operator
             confirms for all homes. Not with `packed`.
+        netting: holds what earlier readings of these homes have carried over.
 
     Raises:
         InvalidInput: a period of the market ended before all was posted and matched; or both
@@ -189,7 +195,7 @@ def replay(
     else:
         trader = _SingleMeters(operator, homes, trade)
     matching = AggregatorNode(aggregator or operator)
-    for positions in net_positions(readings):
+    for positions in net_positions(readings, netting):
         period = clock.advance_to(positions.start)
         energies = {accounts[meter]: energy for meter, energy in positions.energies.items()}
         for energy in energies.values():

@@ -17,6 +17,7 @@ from energy_chain.cli import (
     meters,
     operator,
     relay,
+    simulate,
     views,
 )
 from energy_chain.cli.exit_codes import BAD_INPUT, CHAIN_FAILED
@@ -53,6 +54,7 @@ def energy_chain(
 TRY, SET_UP, TAKE_PART, LOOK = "Try it", "Set a market up", "Take part", "Look"
 
 app.command(rich_help_panel=TRY)(demo.demo)
+app.command(rich_help_panel=TRY)(simulate.simulate)
 app.command(rich_help_panel=TRY)(chains.ganache)
 app.add_typer(chains.networks, name="networks", rich_help_panel=SET_UP)
 app.add_typer(accounts.accounts, name="accounts", rich_help_panel=SET_UP)

@@ -55,8 +55,11 @@ def print_json(value: Any, line: bool = False) -> None:
 
 def count(number: int, of_what: str) -> str:
     """A number and its noun, in the plural unless it is one."""
-    plural = "es" if of_what.endswith("ch") else "s"
-    return f"{number:,} {of_what}{'' if number == 1 else plural}"
+    if number == 1:
+        return f"1 {of_what}"
+    if of_what.endswith("y"):
+        return f"{number:,} {of_what[:-1]}ies"
+    return f"{number:,} {of_what}{'es' if of_what.endswith('ch') else 's'}"
 
 
 def jsonable(value: Any) -> Any:

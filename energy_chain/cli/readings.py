@@ -33,7 +33,7 @@ def readings_of(
         InvalidInput: the options contradict each other, or the file cannot be used.
     """
     first = day.date() if day else None
-    zone = _zone(timezone)
+    zone = zone_of(timezone)
     if data is None:
         if column or unit is not options.Unit.KWH:
             raise InvalidInput("--column and --unit describe a file: give --data FILE as well")
@@ -97,7 +97,12 @@ def _columns(given: list[str] | None) -> Columns:
     return Columns(**names)
 
 
-def _zone(name: str | None) -> ZoneInfo | None:
+def zone_of(name: str | None) -> ZoneInfo | None:
+    """The time zone of a name in the tz database.
+
+    Raises:
+        InvalidInput: there is none of that name.
+    """
     if name is None:
         return None
     try:

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.bounds import Log, Touched, array_log, matched_of, words_of
-from benchmarks.laboratory import Cost, calldata_gas
+from benchmarks.bounds import Log, Touched, array_log, matched_of
+from benchmarks.laboratory import Cost
 from energy_chain import MemoryLedger
+from energy_chain.gas import calldata_gas, words_of
 from energy_chain.market import MAX_BATCH, Release, Request
 
 

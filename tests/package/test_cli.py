@@ -530,6 +530,7 @@ def test_every_command_speaks_json(name: str) -> None:
 def test_every_command_takes_a_network_that_does_not_have_it_as_its_subject() -> None:
     without = [name for name in LEAVES if "--network" not in options_of(name)]
     assert without == [
+        "energy-chain simulate",
         "energy-chain ganache",
         "energy-chain networks list",
         "energy-chain networks check",

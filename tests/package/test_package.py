@@ -25,7 +25,7 @@ LAYERS = [
     ["market", "units", "chain.networks"],
     ["chain.addresses"],
     ["packing", "signing", "events", "meters", "settings"],
-    ["ledger"],
+    ["ledger", "gas"],
     ["memory_ledger", "schedule", "status"],
     ["producer_node", "consumer_node", "aggregator_node"],
     [""],
@@ -33,7 +33,8 @@ LAYERS = [
     ["record"],
     ["replay"],
     ["relay"],
-    ["demo"],
+    ["demo", "simulation"],
+    ["plots"],
     ["cli"],
     ["__main__"],
 ]
