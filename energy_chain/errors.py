@@ -9,6 +9,7 @@
         ├── NodeUnreachable (ConnectionError)
         ├── WrongChain
         ├── NotOurContract
+        ├── ContradictoryChain      what the chain tells does not fit together
         ├── OutOfFunds
         ├── FeeAboveCeiling
         ├── TransactionFailed       mined without effect, for no reason of the market's
@@ -314,6 +315,10 @@ class WrongChain(ChainError):
 
 class NotOurContract(ChainError):
     """There is no contract at the address, or not this one."""
+
+
+class ContradictoryChain(ChainError):
+    """What a node tells does not fit together: something is left out or made up."""
 
 
 class OutOfFunds(ChainError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from eth_utils import is_address, to_checksum_address
 
 from energy_chain.errors import InvalidInput
@@ -27,6 +29,15 @@ def parse_address(text: str) -> Address:
             f"the checksum of {text!r} is wrong: copy the address again, or give it in lower case"
         )
     return address
+
+
+@lru_cache(maxsize=2**16)
+def checksummed(address: bytes | str) -> Address:
+    """An address that a chain tells, of 20 bytes or in hexadecimal, with its checksum.
+
+    Remembered: a checksum takes longer than all the rest of a log.
+    """
+    return str(to_checksum_address(address))
 
 
 def shown(given: object) -> str:

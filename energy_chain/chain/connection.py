@@ -8,20 +8,23 @@ from typing import Any
 
 import requests
 from web3 import HTTPProvider, Web3
-from web3.exceptions import Web3Exception
+from web3.exceptions import BlockNotFound, Web3Exception
 from web3.middleware import ExtraDataToPOAMiddleware
 from web3.providers import BaseProvider
 from web3.types import LogReceipt, RPCEndpoint, RPCResponse, TxParams
 
 from energy_chain.chain.addresses import VIEWER
 from energy_chain.chain.networks import EMBEDDED, GANACHE, Network
-from energy_chain.errors import ChainError, NodeUnreachable, WrongChain
+from energy_chain.errors import ChainError, ContradictoryChain, NodeUnreachable, WrongChain
 from energy_chain.market import Address
 
+SEVERAL = 4
+"""Transactions of one block from which on all receipts of the block are asked for."""
 LOG_CHUNK = 2_000
 """Blocks asked for at a time: nodes refuse to answer for many more."""
 MAY_BE_REFUSED = {
     *("eth_call", "eth_sendRawTransaction", "eth_getTransactionReceipt"),
+    "eth_getBlockReceipts",
     *("evm_increaseTime", "evm_mine", "eth_maxPriorityFeePerGas"),
 }
 """Methods whose callers look at the node's error themselves."""
@@ -79,6 +82,8 @@ class Connection:
         # Consortium chains put the signatures of their blocks where web3 expects 32 bytes.
         self.w3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
         self.viewer: TxParams = {}
+        self._tells_blocks = True
+        self._worth_a_block = SEVERAL
         try:
             self.chain_id = int(self.w3.eth.chain_id)
         except (Web3Exception, TypeError, ValueError) as error:
@@ -109,6 +114,7 @@ class Connection:
             from energy_chain.chain.embedded import EmbeddedProvider
 
             connection = cls(network, EmbeddedProvider(accounts, genesis_time))
+            connection._worth_a_block = 1
             connection.viewer = {"from": Web3.to_checksum_address(VIEWER)}
             return connection
         return cls(network, _NodeProvider(network))
@@ -129,6 +135,47 @@ class Connection:
     def genesis(self) -> str:
         """Hash of block 0, which tells chains apart that share a chain id."""
         return self.w3.eth.get_block(0)["hash"].to_0x_hex()
+
+    def header(self, number: int) -> tuple[str, int] | None:
+        """Hash and Unix time of a block as the chain is now; None where it has none."""
+        try:
+            block = self.w3.eth.get_block(number)
+        except BlockNotFound:
+            return None
+        return block["hash"].to_0x_hex(), int(block["timestamp"])
+
+    def receipts(self, block: int, transactions: Sequence[str]) -> list[dict[str, Any]]:
+        """The receipts of transactions of one block, in JSON as the node answers.
+
+        Args:
+            block: its number.
+            transactions: their hashes. Where they are several and the node can tell all receipts of
+                a block, others of the block may be among them.
+
+        Raises:
+            ContradictoryChain: the node has no receipt of one of them.
+        """
+        # Not through web3, which makes objects of each field: that takes longer than all the rest.
+        if self._tells_blocks and len(transactions) >= self._worth_a_block:
+            response = self.w3.provider.make_request(
+                RPCEndpoint("eth_getBlockReceipts"), [hex(block)]
+            )
+            if isinstance(response.get("result"), list):
+                found: list[dict[str, Any]] = response["result"]
+                return found
+            self._tells_blocks = False
+        receipts = []
+        for transaction in transactions:
+            response = self.w3.provider.make_request(
+                RPCEndpoint("eth_getTransactionReceipt"), [transaction]
+            )
+            if not isinstance(response.get("result"), dict):
+                raise ContradictoryChain(
+                    f"{self.network.name} has no receipt of {transaction} in block {block}: the "
+                    "chain was reorganised meanwhile; try again"
+                )
+            receipts.append(response["result"])
+        return receipts
 
     def balance(self, account: Address) -> int:
         """Wei that an account owns."""

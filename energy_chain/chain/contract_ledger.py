@@ -10,13 +10,14 @@ from hexbytes import HexBytes
 from web3 import Web3
 from web3.contract import Contract
 from web3.exceptions import TransactionNotFound, Web3Exception
-from web3.types import EventData, LogReceipt
+from web3.types import LogReceipt
 
-from energy_chain import events
 from energy_chain.chain.addresses import parse_address
 from energy_chain.chain.artifact import load_artifact
+from energy_chain.chain.event_codec import decode
+from energy_chain.chain.mined import MinedBlock, parse_receipts
 from energy_chain.chain.sender import TransactionSender, refusal
-from energy_chain.errors import NotOurContract, TransactionFailed
+from energy_chain.errors import ContradictoryChain, NotOurContract, TransactionFailed
 from energy_chain.events import Event, Receipt
 from energy_chain.market import (
     CAPACITY,
@@ -37,11 +38,6 @@ from energy_chain.packing import (
     order_lanes,
     pack_energies,
     pack_orders,
-    unpack_energies,
-    unpack_fills,
-    unpack_orders,
-    unpack_pair,
-    unpack_signed,
 )
 from energy_chain.signing import (
     Kind,
@@ -104,9 +100,6 @@ class ContractLedger:
         self._contract: Contract = self._connection.w3.eth.contract(
             address=Web3.to_checksum_address(self.address), abi=artifact.abi
         )
-        self._events = {
-            bytes(HexBytes(event.topic)): event for event in self._contract.all_events()
-        }
 
     @classmethod
     def deploy(
@@ -171,6 +164,11 @@ class ContractLedger:
         other.__dict__.update(self.__dict__)
         other._account = parse_address(account)
         return other
+
+    @property
+    def network(self) -> str:
+        """What the chain is called."""
+        return self._connection.network.name
 
     @property
     def block(self) -> int | None:
@@ -240,6 +238,38 @@ class ContractLedger:
                 transaction=digest.to_0x_hex(),
                 block=block,
             )
+
+    def header(self, number: int) -> tuple[str, int] | None:
+        """Hash and Unix time of a block as the chain is now; None where it has none."""
+        return self._connection.header(number)
+
+    def mined(self, first_block: int, last_block: int) -> Iterator[MinedBlock]:
+        """The blocks of a range in which the contract logged something, oldest first.
+
+        Raises:
+            ContradictoryChain: the chain was reorganised meanwhile, or the node's logs and receipts
+                are not the same.
+        """
+        logs = self._connection.logs(self.address, first_block, last_block)
+        for number, group in groupby(logs, key=lambda log: log["blockNumber"]):
+            told = list(group)
+            digest = told[0]["blockHash"].to_0x_hex()
+            header = self._connection.header(number)
+            hashes = list(dict.fromkeys(log["transactionHash"].to_0x_hex() for log in told))
+            receipts = self._connection.receipts(number, hashes)
+            transactions = parse_receipts(receipts, self.address)
+            found = sum(len(transaction.logs) for transaction in transactions)
+            if (
+                header is None
+                or header[0] != digest
+                or any(receipt["blockHash"].lower() != digest for receipt in receipts)
+                or found != len(told)
+            ):
+                raise ContradictoryChain(
+                    f"logs and receipts of block {number} are not of one chain: it was reorganised "
+                    "meanwhile, or the node leaves something out; try again"
+                )
+            yield MinedBlock(number, digest, header[1], transactions)
 
     # posting
 
@@ -527,35 +557,9 @@ class ContractLedger:
             block=receipt["blockNumber"],
         )
 
-    def _decoded(self, logs: Sequence[LogReceipt]) -> tuple[Event, ...]:
-        return tuple(
-            decoded(self._events[bytes(log["topics"][0])].process_log(log)) for log in logs
-        )
-
-
-def decoded(log: EventData) -> Event:
-    """The event of a log of the contract, with packed words unpacked."""
-    fields = dict(log["args"])
-    match log["event"]:
-        case "RequestsPosted":
-            return events.RequestsPosted(fields["first"], unpack_orders(Request, fields["words"]))
-        case "ReleasesPosted":
-            return events.ReleasesPosted(fields["first"], unpack_orders(Release, fields["words"]))
-        case "SignedRequestsPosted":
-            first, words = fields["first"], fields["words"]
-            return events.SignedRequestsPosted(first, unpack_signed(Request, first, words))
-        case "SignedReleasesPosted":
-            first, words = fields["first"], fields["words"]
-            return events.SignedReleasesPosted(first, unpack_signed(Release, first, words))
-        case "Matched":
-            return events.Matched(fields["first"], unpack_fills(fields["first"], fields["words"]))
-        case "PairMatched":
-            return events.PairMatched(*unpack_pair(fields["fill"]))
-        case "DeliveriesConfirmed":
-            return events.DeliveriesConfirmed(fields["first"], unpack_energies(fields["words"]))
-        case name:
-            event: Event = getattr(events, name)(**fields)
-            return event
+    @staticmethod
+    def _decoded(logs: Sequence[LogReceipt]) -> tuple[Event, ...]:
+        return tuple(decode([bytes(topic) for topic in log["topics"]], log["data"]) for log in logs)
 
 
 def _matching_gas(max_matches: int) -> int:

@@ -139,30 +139,6 @@ class Function:
         return values[0] if len(values) == 1 else values
 
 
-class LoggedEvent:
-    """An event of the contract."""
-
-    def __init__(self, entry: dict[str, Any]) -> None:
-        self.name: str = entry["name"]
-        fields = [(field["name"], collapse_if_tuple(field)) for field in entry["inputs"]]
-        self.signature = f"{self.name}({','.join(kind for _, kind in fields)})"
-        indexed = [field["indexed"] for field in entry["inputs"]]
-        self._names = [
-            name for is_topic in (True, False) for name, _ in _only(fields, indexed, is_topic)
-        ]
-        self._topics = _Codec([kind for _, kind in _only(fields, indexed, True)])
-        self._data = _Codec([kind for _, kind in _only(fields, indexed, False)])
-
-    def log(self, topics: Sequence[bytes], data: bytes) -> dict[str, Any]:
-        """A log of it, in the form that `contract_ledger.decoded` takes."""
-        values = *self._topics.decode(b"".join(topics[1:])), *self._data.decode(data)
-        return {"event": self.name, "args": dict(zip(self._names, values, strict=True))}
-
-
-def _only(fields: list[Any], indexed: list[bool], wanted: bool) -> list[Any]:
-    return [field for field, is_topic in zip(fields, indexed, strict=True) if is_topic is wanted]
-
-
 @cache
 def functions() -> dict[str, Function]:
     """The functions of the contract, by their signatures."""
@@ -175,9 +151,3 @@ def function(name: str) -> Function:
     """A function by its signature, or by its name where that is enough."""
     by_name = {function.name: function for function in functions().values()}
     return functions().get(name) or by_name[name]
-
-
-@cache
-def logged_events() -> list[LoggedEvent]:
-    """The events of the contract."""
-    return [LoggedEvent(entry) for entry in load_artifact().abi if entry["type"] == "event"]

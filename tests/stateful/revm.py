@@ -11,11 +11,12 @@ from itertools import repeat
 from typing import Any
 
 from eth_abi import encode
-from eth_utils import keccak, to_checksum_address
+from eth_utils import to_checksum_address
 from pyrevm import EVM, BlockEnv, CfgEnv, Env
 
 from energy_chain.chain.artifact import load_artifact
-from energy_chain.chain.contract_ledger import ContractLedger, decoded
+from energy_chain.chain.contract_ledger import ContractLedger
+from energy_chain.chain.event_codec import decode
 from energy_chain.chain.networks import EMBEDDED_CHAIN_ID
 from energy_chain.chain.sender import ERROR_STRING
 from energy_chain.errors import REFUSALS, MarketRefusal, TransactionFailed
@@ -23,7 +24,7 @@ from energy_chain.events import Event, Receipt
 from energy_chain.signing import OrderDomain
 
 from ..property.markets import ACCOUNTS, AGGREGATOR, GENESIS, OPERATOR, OWNER, Stage
-from .calldata import function, logged_events
+from .calldata import function
 
 GAS = 30_000_000
 """What a block of the embedded chain holds."""
@@ -43,7 +44,6 @@ class Revm:
         self._time, self._number = GENESIS, 0
         for account in ACCOUNTS:
             self.evm.set_balance(account.address, BALANCE)
-        self._events = {keccak(text=event.signature): event for event in logged_events()}
 
     def _set_block(self, number: int, time: int) -> None:
         block = BlockEnv(number=number, timestamp=time, basefee=0, gas_limit=2**63)
@@ -94,8 +94,7 @@ class Revm:
         finally:
             self._mined()
         return tuple(
-            decoded(self._events[topics[0]].log(topics, log))  # type: ignore[arg-type]
-            for topics, log in (log.data for log in self.evm.result.logs)
+            decode(topics, log) for topics, log in (log.data for log in self.evm.result.logs)
         )
 
 

@@ -1,0 +1,305 @@
+"""Where the record is kept: a SQLite file, or a database that a URL names.
+
+A reader never waits for the indexer: SQLite keeps a write-ahead log, PostgreSQL
+its versions. Who needs how much energy is nobody's business: only the owner of a
+file can read it, and the password in a URL is never shown.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    func,
+    insert,
+    inspect,
+    make_url,
+    select,
+    text,
+)
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from energy_chain.errors import InvalidInput
+from energy_chain.folders import home_folder
+from energy_chain.market import Address
+from energy_chain.record.tables import METADATA, about, events, markets, matches, orders
+
+BUSY_SECONDS = 30
+FORMAT = "1"
+"""Of the tables; another one is not read."""
+ALONE = 0x656E6572
+"""Number of the lock under which a PostgreSQL server lets one process make tables or markets."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarketRow:
+    """A market in the record.
+
+    Attributes:
+        id: number of the market in this record.
+        chain_id: of its chain.
+        genesis: hash of the chain's block 0.
+        address: of the contract.
+        first_block: the block of the deployment, or one before it.
+        period_length: seconds; 0 where orders never expire.
+        network: what the chain was called.
+        cursor_block: the last block that was read; below `first_block` before the first.
+        cursor_hash: its hash; empty before the first.
+        cursor_time: its Unix time; 0 before the first.
+    """
+
+    id: int
+    chain_id: int
+    genesis: str
+    address: Address
+    first_block: int
+    period_length: int
+    network: str
+    cursor_block: int
+    cursor_hash: str
+    cursor_time: int
+
+    @property
+    def current_period(self) -> int:
+        """Number of the period of the last block that was read; 0 where orders never expire."""
+        return self.cursor_time // self.period_length if self.period_length else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much a record holds of a market."""
+
+    events: int
+    orders: int
+    matches: int
+
+
+def default_place() -> str:
+    """The file of the record where nobody names another."""
+    return str(home_folder() / "record.sqlite")
+
+
+class Record:
+    """A record that is open."""
+
+    def __init__(self, engine: Engine, place: str) -> None:
+        """What `open` has prepared; `place` is what to call it, without a password."""
+        self._engine = engine
+        self._folder: TemporaryDirectory[str] | None = None
+        self.place = place
+
+    @classmethod
+    def open(cls, place: str | Path, must_exist: bool = False) -> Record:
+        """Opens a record, and makes it where there is none.
+
+        Args:
+            place: a file's path, or a URL of SQLAlchemy such as postgresql://host/database.
+            must_exist: refuse a record that nobody has made yet.
+
+        Raises:
+            InvalidInput: it cannot be opened, is no record, or is of another format.
+        """
+        url = _url_of(place)
+        shown = url.database or "" if _is_file(url) else _shown(url)
+        try:
+            if _is_file(url):
+                _prepare_file(Path(url.database or ""), must_exist)
+            record = cls(_engine(url), shown)
+        except ModuleNotFoundError as error:
+            raise InvalidInput(
+                f"{shown} needs the Python package {error.name}: "
+                "pip install 'energy-chain[postgres]'"
+            ) from error
+        except (ArgumentError, NoSuchModuleError):
+            raise InvalidInput(
+                f"{shown} is no database that is known here: give a file, or a URL such as "
+                "postgresql://host/database"
+            ) from None
+        try:
+            record._prepare(must_exist)
+        except DBAPIError as error:
+            record.close()
+            raise InvalidInput(
+                f"{shown} cannot be used as a record ({type(error.orig).__name__}): check that it "
+                "is one and that its database answers, or give --record another place"
+            ) from None
+        except BaseException:
+            record.close()
+            raise
+        return record
+
+    @classmethod
+    def temporary(cls) -> Record:
+        """A record in a file that is gone once it is closed."""
+        folder = TemporaryDirectory(prefix="energy-chain-")
+        record = cls.open(Path(folder.name) / "record.sqlite")
+        record._folder = folder
+        return record
+
+    def _prepare(self, must_exist: bool) -> None:
+        with self.writing(alone=True) as connection:
+            made = inspect(connection).has_table(about.name)
+            if must_exist and not made:
+                raise InvalidInput(
+                    f"there is no record in {self.place}: energy-chain record update makes one"
+                )
+            METADATA.create_all(connection)
+            if not made:
+                connection.execute(insert(about), {"name": "format", "value": FORMAT})
+            found = connection.scalar(select(about.c.value).where(about.c.name == "format"))
+        if found != FORMAT:
+            raise InvalidInput(
+                f"the record in {self.place} has format {found}, not {FORMAT}: use the version of "
+                "energy-chain that made it, or let energy-chain record update make a new one"
+            )
+
+    def close(self) -> None:
+        """Closes it."""
+        self._engine.dispose()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def __enter__(self) -> Record:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that reads: all of it as of one moment."""
+        options = {} if self._engine.dialect.name == "sqlite" else _AS_OF_ONE_MOMENT
+        with self._engine.connect().execution_options(**options) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self, alone: bool = False) -> Iterator[Connection]:
+        """A transaction that writes: all of it or nothing.
+
+        Args:
+            alone: wait until no other such transaction is under way. In SQLite that is always so.
+        """
+        with (
+            self._engine.connect().execution_options(writes=True) as connection,
+            connection.begin(),
+        ):
+            if alone and connection.dialect.name == "postgresql":
+                connection.execute(select(func.pg_advisory_xact_lock(ALONE)))
+            yield connection
+
+    def markets(self) -> list[MarketRow]:
+        """The markets in the record, in the order in which they came into it."""
+        with self.reading() as connection:
+            return [
+                MarketRow(**row._mapping)
+                for row in connection.execute(select(markets).order_by(markets.c.id))
+            ]
+
+    def market(self, address: Address | None = None) -> MarketRow:
+        """The market at an address, or the only one.
+
+        Of chains that began anew with the same contract it is the one that was added last.
+
+        Raises:
+            InvalidInput: there is none, or more than one and no address is given.
+        """
+        found = self.markets()
+        addresses = {row.address for row in found}
+        if address is None and len(addresses) > 1:
+            raise InvalidInput(
+                f"{self.place} holds {len(addresses)} markets: say which with --contract, one of "
+                f"{', '.join(sorted(addresses))}"
+            )
+        for row in reversed(found):
+            if address in (None, row.address):
+                return row
+        raise InvalidInput(
+            f"{self.place} holds no market{f' at {address}' if address else ''}: "
+            "energy-chain record update puts one into it"
+        )
+
+    def counts(self, market: MarketRow) -> Counts:
+        """How much it holds of a market."""
+        with self.reading() as connection:
+            return Counts(
+                *(
+                    connection.scalar(
+                        select(func.count()).select_from(table).where(table.c.market == market.id)
+                    )
+                    or 0
+                    for table in (events, orders, matches)
+                )
+            )
+
+
+_AS_OF_ONE_MOMENT = {"isolation_level": "REPEATABLE READ"}
+
+
+def _url_of(place: str | Path) -> URL:
+    if isinstance(place, Path) or "://" not in place:
+        return URL.create("sqlite", database=str(place))
+    try:
+        url = make_url(place)
+    except (ArgumentError, ValueError):
+        raise InvalidInput(
+            "the URL of the record cannot be read: give one such as postgresql://host/database"
+        ) from None
+    if _is_file(url) and url.database in (None, "", ":memory:"):
+        raise InvalidInput("a record in memory is gone at once: give --record a file")
+    # What SQLAlchemy takes for the bare name is an older driver.
+    bare = url.drivername in ("postgresql", "postgres")
+    return url.set(drivername="postgresql+psycopg") if bare else url
+
+
+def _is_file(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite"
+
+
+def _shown(url: URL) -> str:
+    return url.set(password=None, query={}).render_as_string()
+
+
+def _prepare_file(path: Path, must_exist: bool) -> None:
+    try:
+        if must_exist and not path.is_file():
+            raise InvalidInput(
+                f"there is no record in {path}: energy-chain record update makes one"
+            )
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise InvalidInput(
+            f"{path} cannot be opened ({error.strerror}): give --record a file that can"
+        ) from error
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url, hide_parameters=True)
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
+    event.listen(engine, "connect", _connected)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _connected(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # transactions begin where `_begin` says so
+    # A power cut may cost the last transactions, which are read again; nothing is ever torn.
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes")
+    connection.execute(text("BEGIN IMMEDIATE" if writes else "BEGIN"))
