@@ -5,7 +5,7 @@ The one place that knows which backend it is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from eth_utils import to_canonical_address, to_hex
@@ -54,6 +54,8 @@ class EmbeddedProvider(EthereumTesterProvider):
         answer: RPCResponse = {"jsonrpc": "2.0", "id": 1}
         if method == "eth_getLogs":
             return {**answer, "result": self._logs(params[0])}
+        if method == "eth_getBlockReceipts":
+            return {**answer, "result": self._receipts(int(params[0], 16))}
         if method == "evm_increaseTime":
             self.tester.time_travel(self.backend.chain.get_block().header.timestamp + params[0])
             return {**answer, "result": hex(params[0])}
@@ -69,16 +71,12 @@ class EmbeddedProvider(EthereumTesterProvider):
     def _logs(self, query: dict[str, Any]) -> list[dict[str, Any]]:
         # Query and logs are in eth-tester's form: web3 has translated the one and will the other.
         # eth-tester scans the whole chain for each block's receipts: 20 s for 400 blocks.
-        chain = self.backend.chain
         addresses = {to_canonical_address(address) for address in query["address"]}
         logs = []
         for number in range(query["from_block"], query["to_block"] + 1):
-            block = chain.get_canonical_block_by_number(number)
-            log_index = 0
-            for index, (transaction, receipt) in enumerate(
-                zip(block.transactions, block.get_receipts(chain.chaindb), strict=True)
-            ):
-                for log in receipt.logs:
+            block = self.backend.chain.get_canonical_block_by_number(number)
+            for index, (transaction, _, mined) in enumerate(self._mined(block)):
+                for log_index, log in mined:
                     if log.address in addresses:
                         logs.append(
                             {
@@ -93,8 +91,46 @@ class EmbeddedProvider(EthereumTesterProvider):
                                 "log_index": log_index,
                             }
                         )
-                    log_index += 1
         return logs
+
+    def _receipts(self, number: int) -> list[dict[str, Any]]:
+        # In JSON, which nothing translates: eth-tester has no such method.
+        block = self.backend.chain.get_canonical_block_by_number(number)
+        base_fee = block.header.base_fee_per_gas
+        return [
+            {
+                "blockNumber": hex(number),
+                "blockHash": to_hex(block.hash),
+                "transactionHash": to_hex(transaction.hash),
+                "transactionIndex": hex(index),
+                "from": to_hex(transaction.sender),
+                "gasUsed": hex(gas_used),
+                "effectiveGasPrice": hex(
+                    min(
+                        transaction.max_fee_per_gas, base_fee + transaction.max_priority_fee_per_gas
+                    )
+                ),
+                "logs": [
+                    {
+                        "address": to_hex(log.address),
+                        "topics": [_hex_word(topic) for topic in log.topics],
+                        "data": to_hex(log.data),
+                        "logIndex": hex(log_index),
+                    }
+                    for log_index, log in logs
+                ],
+            }
+            for index, (transaction, gas_used, logs) in enumerate(self._mined(block))
+        ]
+
+    def _mined(self, block: Any) -> Iterator[tuple[Any, int, list[tuple[int, Any]]]]:
+        """Each transaction of a block, the gas it used, and its logs with their places in it."""
+        gas_before = logs_before = 0
+        receipts = block.get_receipts(self.backend.chain.chaindb)
+        for transaction, receipt in zip(block.transactions, receipts, strict=True):
+            logs = list(enumerate(receipt.logs, logs_before))
+            yield transaction, receipt.gas_used - gas_before, logs
+            gas_before, logs_before = receipt.gas_used, logs_before + len(logs)
 
 
 def _hex_word(value: int) -> str:

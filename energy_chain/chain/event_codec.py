@@ -46,17 +46,18 @@ class _Layout:
     """Where the fields of an event are.
 
     Attributes:
-        name: of the event.
         topic: the first topic.
-        indexed: name and type of the fields in the topics behind it.
-        plain: name and type of the fields in the data.
-        make: makes the event of its fields.
+        topics: how many there are.
+        head: bytes of data that each field has a word of; what has no fixed length is behind them.
+        places: of each field its type, whether it is indexed, and which topic it is or at which
+            byte of the data its word begins.
+        make: makes the event of the fields.
     """
 
-    name: str
     topic: bytes
-    indexed: tuple[tuple[str, str], ...]
-    plain: tuple[tuple[str, str], ...]
+    topics: int
+    head: int
+    places: tuple[tuple[str, bool, int], ...]
     make: Callable[..., Event]
 
 
@@ -66,28 +67,24 @@ def decode(topics: Topics, data: bytes) -> Event:
     Raises:
         ContradictoryChain: the contract logs nothing like it.
     """
-    by_topic = _layouts()
     try:
-        layout = by_topic[topics[0]]
-        if len(topics) != 1 + len(layout.indexed):
+        layout = _layouts()[topics[0]]
+        if len(topics) != layout.topics:
             raise ValueError
-        fields: dict[str, Any] = {
-            name: _static(kind, topic)
-            for (name, kind), topic in zip(layout.indexed, topics[1:], strict=True)
-        }
-        at = 0
-        for name, kind in layout.plain:
-            word = data[at : at + WORD]
+        values: list[Any] = []
+        for kind, indexed, at in layout.places:
+            word = topics[at] if indexed else data[at : at + WORD]
             if len(word) != WORD:
                 raise ValueError
-            at += WORD
-            if kind == "uint256[]":
-                fields[name] = _words(data, int.from_bytes(word, "big"))
+            if kind == "uint256":
+                values.append(int.from_bytes(word, "big"))
+            elif kind == "address":
+                values.append(checksummed(word[12:]))
             elif kind == "string":
-                fields[name] = _text(data, int.from_bytes(word, "big"))
+                values.append(_text(data, int.from_bytes(word, "big")))
             else:
-                fields[name] = _static(kind, word)
-        return layout.make(**fields)
+                values.append(_words(data, int.from_bytes(word, "big")))
+        return layout.make(*values)
     except (IndexError, KeyError, ValueError):
         told = topics[0].hex() if topics else "without a topic"
         raise ContradictoryChain(
@@ -101,16 +98,15 @@ def encode(event: Event) -> tuple[tuple[bytes, ...], bytes]:
     Lanes in front of the first that counts, which repeat what came before, are empty.
     """
     layout = _layouts()[type(event).__name__]
-    fields = _packed(event)
-    topics = [layout.topic]
-    topics += [_word(kind, fields[name]) for name, kind in layout.indexed]
-    head, tail = b"", b""
-    for name, kind in layout.plain:
-        if kind in ("uint256[]", "string"):
-            head += _number(WORD * len(layout.plain) + len(tail))
-            tail += _dynamic(fields[name])
+    topics, head, tail = [layout.topic], b"", b""
+    for value, (kind, indexed, _) in zip(_packed(event), layout.places, strict=True):
+        if indexed:
+            topics.append(_word(kind, value))
+        elif kind in ("uint256", "address"):
+            head += _word(kind, value)
         else:
-            head += _word(kind, fields[name])
+            head += _number(layout.head + len(tail))
+            tail += _dynamic(value)
     return tuple(topics), head + tail
 
 
@@ -124,14 +120,13 @@ def _layouts() -> dict[bytes | str, _Layout]:
         if entry["type"] != "event":
             continue
         name, inputs = entry["name"], entry["inputs"]
-        signature = f"{name}({','.join(field['type'] for field in inputs)})"
-        topic = keccak(text=signature)
-        indexed, plain = (
-            tuple((field["name"], field["type"]) for field in inputs if field["indexed"] is wanted)
-            for wanted in (True, False)
-        )
-        layout = _Layout(name, topic, indexed, plain, _MADE_BY.get(name, getattr(events, name)))
-        found[topic] = found[name] = layout
+        topic = keccak(text=f"{name}({','.join(field['type'] for field in inputs)})")
+        places, topics, head = [], 1, 0
+        for field in inputs:
+            places.append((field["type"], field["indexed"], topics if field["indexed"] else head))
+            topics, head = (topics + 1, head) if field["indexed"] else (topics, head + WORD)
+        make = _MADE_BY.get(name, getattr(events, name))
+        found[topic] = found[name] = _Layout(topic, topics, head, tuple(places), make)
     return found
 
 
@@ -157,27 +152,27 @@ _MADE_BY: dict[str, Callable[..., Event]] = {
 """What makes the events whose words are unpacked."""
 
 
-def _packed(event: Event) -> dict[str, Any]:
+def _packed(event: Event) -> tuple[Any, ...]:
     """The fields of an event as the contract logs them."""
     match event:
         case events.RequestsPosted(first, requests):
-            return {"first": first, "words": pack_orders(requests)}
+            return first, pack_orders(requests)
         case events.ReleasesPosted(first, releases):
-            return {"first": first, "words": pack_orders(releases)}
+            return first, pack_orders(releases)
         case events.SignedRequestsPosted(first, orders):
             lanes = [order.meter << METER_AT | order.energy for order in orders]
-            return {"first": first, "words": _ring_words(first, lanes, lowest_first=True)}
+            return first, _ring_words(first, lanes, lowest_first=True)
         case events.SignedReleasesPosted(first, orders):
             lanes = [order.meter << METER_AT | order.energy for order in orders]
-            return {"first": first, "words": _ring_words(first, lanes, lowest_first=True)}
+            return first, _ring_words(first, lanes, lowest_first=True)
         case events.Matched(first, fills):
             lanes = [_lane(fill) for fill in fills]
-            return {"first": first, "words": _ring_words(first, lanes, lowest_first=False)}
+            return first, _ring_words(first, lanes, lowest_first=False)
         case events.PairMatched(index, fill):
-            return {"fill": index << LANE_BITS | _lane(fill)}
+            return (index << LANE_BITS | _lane(fill),)
         case events.DeliveriesConfirmed(first, energies):
-            return {"first": first, "words": pack_energies(energies)}
-    return {name: getattr(event, name) for name in event.__slots__}
+            return first, pack_energies(energies)
+    return tuple(getattr(event, name) for name in event.__slots__)
 
 
 def _lane(fill: Fill) -> int:
@@ -193,10 +188,6 @@ def _ring_words(first: int, lanes: list[int], lowest_first: bool) -> list[int]:
         ordered = word if lowest_first else word[::-1]
         words.append(sum(lane << LANE_BITS * i for i, lane in enumerate(ordered)))
     return words
-
-
-def _static(kind: str, word: bytes) -> Any:
-    return checksummed(word[12:]) if kind == "address" else int.from_bytes(word, "big")
 
 
 def _words(data: bytes, at: int) -> list[int]:

@@ -86,15 +86,15 @@ def parse_receipts(
     found = []
     try:
         for receipt in receipts:
-            logs = tuple(
+            logs = [
                 MinedLog(
                     int(log["logIndex"], 16),
-                    tuple(bytes.fromhex(topic[2:]) for topic in log["topics"]),
+                    tuple([bytes.fromhex(topic[2:]) for topic in log["topics"]]),
                     bytes.fromhex(log["data"][2:]),
                 )
                 for log in receipt["logs"]
                 if log["address"].lower() == wanted
-            )
+            ]
             if logs:
                 price = int(receipt["effectiveGasPrice"], 16)
                 if price > MAX_GAS_PRICE:
@@ -106,7 +106,7 @@ def parse_receipts(
                         sender=checksummed(receipt["from"]),
                         gas_used=int(receipt["gasUsed"], 16),
                         gas_price=price,
-                        logs=logs,
+                        logs=tuple(logs),
                     )
                 )
     except (KeyError, TypeError, ValueError, AttributeError):

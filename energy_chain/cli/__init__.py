@@ -16,6 +16,7 @@ from energy_chain.cli import (
     market,
     meters,
     operator,
+    record,
     relay,
     simulate,
     views,
@@ -74,3 +75,4 @@ app.add_typer(relay.relay, name="relay", rich_help_panel=TAKE_PART)
 app.command(rich_help_panel=LOOK)(views.status)
 app.command(rich_help_panel=LOOK)(views.watch)
 app.command(rich_help_panel=LOOK)(views.audit)
+app.add_typer(record.record, name="record", rich_help_panel=LOOK)

@@ -85,6 +85,16 @@ MeterOption: TypeAlias = Annotated[
         "signs. The metering operator may act for any.",
     ),
 ]
+RecordOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--record",
+        envvar="ENERGY_CHAIN_RECORD",
+        metavar="FILE|URL",
+        help="The record: a SQLite file, or the URL of a PostgreSQL database; by default "
+        "record.sqlite in the data folder. A password stands better in PGPASSWORD or ~/.pgpass.",
+    ),
+]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 DataOption: TypeAlias = Annotated[

@@ -171,6 +171,8 @@ def verdict_as_json(verdict: AuditReport) -> dict[str, Any]:
         "requests_wh": asdict(verdict.requests),
         "releases_wh": asdict(verdict.releases),
         "consumed_wh": verdict.consumed,
+        "against_chain": verdict.against_chain,
+        "rows": verdict.rows,
     }
 
 
@@ -183,6 +185,10 @@ def print_verdict(verdict: AuditReport) -> None:
             f"{count(verdict.matches, 'match')} in {count(verdict.events, 'event')} of "
             f"{count(verdict.transactions, 'transaction')} recomputed; energy conserved, 0 Wh lost."
         )
+        if verdict.rows:
+            console.print(f"{count(verdict.rows, 'row')} of the record follow from the events.")
+        if not verdict.against_chain:
+            console.print("The chain was not asked: this says nothing of what it holds.")
     else:
         lost = verdict.requests.lost, verdict.releases.lost
         found = verdict.difference or f"{lost[0]} Wh offered and {lost[1]} Wh needed are lost"

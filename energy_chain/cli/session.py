@@ -210,13 +210,32 @@ class Session:
         """
         return self._reader
 
+    def reader_at(self, address: Address, first_block: int) -> ContractLedger:
+        """The market at an address, to be looked at.
+
+        Raises:
+            NotOurContract: there is none of ours.
+        """
+        return self._opened(address, first_block, ())
+
+    @property
+    def contract(self) -> Address | None:
+        """The address of the market, as it was given. Asks no node.
+
+        Raises:
+            InvalidInput: it is no address.
+        """
+        from energy_chain.chain.addresses import parse_address
+
+        return parse_address(self._contract) if self._contract else None
+
     @cached_property
     def _reader(self) -> ContractLedger:
         from energy_chain.chain.deployments import recall
 
         given = self._contract or self.network.contract
         if given:
-            return self._opened(given, 0, ())
+            return self.reader_at(given, 0)
         known = recall(self.connection)
         if known is None:
             raise NotOurContract(
@@ -224,7 +243,7 @@ class Session:
                 f"deploy one with energy-chain deploy --network {self.network.name}, or give "
                 "--contract ADDRESS where it was deployed from another machine"
             )
-        return self._opened(known.address, known.block, ())
+        return self.reader_at(known.address, known.block)
 
     def _opened(self, address: Address, first_block: int, signers: Sequence[str]) -> ContractLedger:
         from energy_chain.chain.contract_ledger import ContractLedger

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from energy_chain.chain.contract_ledger import ContractLedger
+    from energy_chain.market import Address
+    from energy_chain.record.audit import AuditReport
     from energy_chain.status import MarketStatus
 
 METERS = Annotated[int, typer.Option(min=0, help="The most meters to show, the latest ones.")]
@@ -173,30 +175,64 @@ def _period(told: MarketStatus) -> str:
 
 @options.gives(session=options.reading)
 def audit(
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Audit the record by itself, and ask no chain.")
+    ] = False,
+    *,
     session: Session,
+    place: options.RecordOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Recompute every match from what the chain logged, and compare.
 
-    Ends with 1 when something differs, and says what. Needs no account.
+    With --record or --offline it audits the record: what is in it against the
+    chain, against the rules, and row by row against what its events say. Ends
+    with 1 when something differs, and says what first. Needs no account.
 
     Examples:
 
         energy-chain audit --network ganache
 
-        energy-chain audit --network pilot --json
+        energy-chain audit --network pilot --record pilot.sqlite --json
+
+        energy-chain audit --record pilot.sqlite --offline
     """
     from rich.console import Console
 
-    from energy_chain.record.audit import audit as audit_of
-
-    # As of one block: others may go on trading meanwhile.
-    ledger = session.reader().at_latest_block()
     with Console(stderr=True).status("recomputing every match"):
-        verdict = audit_of(ledger.history(), ledger)
+        if place or offline:
+            address, verdict = _audit_of_record(session, place, offline)
+        else:
+            address, verdict = _audit_of_chain(session)
     if as_json:
-        print_json({"contract": ledger.address, **verdict_as_json(verdict)})
+        print_json({"contract": address, **verdict_as_json(verdict)})
     else:
         print_verdict(verdict)
     if not verdict.clean:
         raise typer.Exit(AUDIT_FAILED)
+
+
+def _audit_of_chain(session: Session) -> tuple[Address, AuditReport]:
+    from energy_chain.record.audit import audit as audit_of
+
+    # As of one block: others may go on trading meanwhile.
+    ledger = session.reader().at_latest_block()
+    return ledger.address, audit_of(ledger.history(), ledger)
+
+
+def _audit_of_record(
+    session: Session, place: str | None, offline: bool
+) -> tuple[Address, AuditReport]:
+    from energy_chain.record.check import audit_record
+    from energy_chain.record.source import ChainSource
+    from energy_chain.record.store import Record, default_place
+
+    with Record.open(place or default_place(), must_exist=True) as opened:
+        if offline:
+            market = opened.market(session.contract)
+            return market.address, audit_record(opened, market)
+        ledger = session.reader()
+        source = ChainSource(ledger)
+        market = opened.market_of(source.identity())
+        as_of = ledger.at_block(market.cursor_block)
+        return market.address, audit_record(opened, market, (source, as_of))

@@ -48,6 +48,8 @@ class AuditReport:
         requests: what became of the energy offered.
         releases: what became of the energy needed.
         consumed: Wh of matches that were confirmed as drawn.
+        against_chain: whether the chain was asked as well; a record can be audited without.
+        rows: how many rows of a record were found to be what the events say; 0 without a record.
     """
 
     difference: str
@@ -57,6 +59,8 @@ class AuditReport:
     requests: Energies
     releases: Energies
     consumed: int
+    against_chain: bool = True
+    rows: int = 0
 
     @property
     def clean(self) -> bool:
@@ -64,8 +68,8 @@ class AuditReport:
         return not self.difference and self.requests.lost == 0 and self.releases.lost == 0
 
 
-class _Difference(EnergyChainError):
-    """The record and the rules disagree. Never leaves this module."""
+class Difference(EnergyChainError):
+    """The record disagrees with the rules or with the chain. Ends up in a report."""
 
 
 def audit(history: Iterable[ev.Receipt], ledger: Ledger) -> AuditReport:
@@ -75,18 +79,20 @@ def audit(history: Iterable[ev.Receipt], ledger: Ledger) -> AuditReport:
         history: the receipts since the deployment, oldest first, with the times of their blocks.
         ledger: the market as it stands now; the account it acts for does not matter.
     """
-    auditor = _Auditor(ledger.period_length())
+    auditor = Replay(ledger.period_length())
     difference = ""
     try:
         for receipt in history:
             auditor.replay(receipt)
         auditor.compare_state(ledger)
-    except _Difference as found:
+    except Difference as found:
         difference = str(found)
     return auditor.report(difference)
 
 
-class _Auditor:
+class Replay:
+    """Makes a market's calls on the reference market, one transaction after the other."""
+
     def __init__(self, period_length: int) -> None:
         self._period_length = period_length
         self._time = 0
@@ -100,7 +106,7 @@ class _Auditor:
         """Makes the calls that a transaction's events tell of, and compares what they log."""
         where = f"block {receipt.block}, transaction {receipt.transaction or '-'}"
         if receipt.timestamp < self._time:
-            raise _Difference(f"{where}: its time {receipt.timestamp} is before {self._time}")
+            raise Difference(f"{where}: its time {receipt.timestamp} is before {self._time}")
         self._time = receipt.timestamp
         self._transactions += 1
         logged = list(receipt.events)
@@ -108,7 +114,7 @@ class _Auditor:
             recomputed = self._repeat(logged, where)
             for expected, event in zip_longest(recomputed, logged[: len(recomputed)]):
                 if event != expected:
-                    raise _Difference(f"{where}: the record says {event}, the rules {expected}")
+                    raise Difference(f"{where}: the record says {event}, the rules {expected}")
             self._count(recomputed)
             del logged[: len(recomputed)]
 
@@ -124,9 +130,9 @@ class _Auditor:
                 self._consumed += _left(self._market, logged[0])
             receipt = _call(self._market, logged)
         except EnergyChainError as error:
-            raise _Difference(f"{where}: the rules refuse {logged[0]}: {error}") from error
+            raise Difference(f"{where}: the rules refuse {logged[0]}: {error}") from error
         if not receipt.events:
-            raise _Difference(f"{where}: the rules log nothing where the record says {logged[0]}")
+            raise Difference(f"{where}: the rules log nothing where the record says {logged[0]}")
         return receipt.events
 
     def _deploy(self, logged: list[ev.Event]) -> tuple[ev.Event, ...]:
@@ -140,7 +146,7 @@ class _Auditor:
                     owner, aggregator, operator, self._period_length, lambda: self._time
                 )
                 return next(self._market.history()).events
-        raise _Difference("the record does not begin with a deployment")
+        raise Difference("the record does not begin with a deployment")
 
     def _count(self, recomputed: tuple[ev.Event, ...]) -> None:
         self._events += len(recomputed)
@@ -171,11 +177,19 @@ class _Auditor:
                 case ev.DeliveriesConfirmed(energies=energies):
                     self._consumed += sum(energies)
 
+    def market(self) -> MemoryLedger:
+        """The reference market as the replay has left it.
+
+        Raises:
+            Difference: there was nothing to replay.
+        """
+        if self._market is None:
+            raise Difference("the record is empty: it does not reach back to the deployment")
+        return self._market
+
     def compare_state(self, chain: Ledger) -> None:
         """Compares the chain's state with the one that the replay arrived at."""
-        replay = self._market
-        if replay is None:
-            raise _Difference("the record is empty: it does not reach back to the deployment")
+        replay = self.market()
         self._time = max(self._time, chain.current_period() * self._period_length)
         for what in (
             *("request_counter", "release_counter", "match_counter", "meter_count", "paused"),
@@ -217,7 +231,7 @@ class _Auditor:
 
 def _compare(what: str, on_chain: object, replayed: object) -> None:
     if on_chain != replayed:
-        raise _Difference(f"{what}: the chain says {on_chain}, the replay {replayed}")
+        raise Difference(f"{what}: the chain says {on_chain}, the replay {replayed}")
 
 
 def _left(market: MemoryLedger, confirmed: ev.MatchesConfirmed) -> int:
@@ -249,7 +263,7 @@ def _call(market: MemoryLedger, logged: list[ev.Event]) -> ev.Receipt:
             return market.match_pending(max(1, len(fills)))
         case [ev.SignedOrderSkipped(reason=reason) as skipped, *_] if not opened:
             if reason not in REFUSALS:
-                raise _Difference(f"the rules skip no signed order because of {reason!r}")
+                raise Difference(f"the rules skip no signed order because of {reason!r}")
             return ev.Receipt((skipped,))  # changes nothing
         case _ if opened:
             return market.match_pending(1)
@@ -280,4 +294,4 @@ def _call_as_owner(market: MemoryLedger, event: ev.Event) -> ev.Receipt:
             return market.pause()
         case ev.Unpaused():
             return market.unpause()
-    raise _Difference(f"no call logs {event} first")
+    raise Difference(f"no call logs {event} first")

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection, Table, func, select
 
@@ -23,9 +23,16 @@ from energy_chain.market import MATCH_CAPACITY, Address, Fill, Release, Request
 from energy_chain.record import tables
 from energy_chain.signing import Kind
 
-Row: TypeAlias = dict[str, Any]
-"""The value of each column."""
+Row: TypeAlias = tuple[Any, ...]
+"""The value of each column of a table, in the order of `tables`."""
 Rows: TypeAlias = dict[Table, list[Row]]
+
+
+class _Place(NamedTuple):
+    """Where a log is, as the rows say it."""
+
+    block: int
+    log_index: int
 
 
 @dataclass(slots=True)
@@ -77,80 +84,61 @@ class Derivation:
         return rows
 
     def _add(self, block: MinedBlock, rows: Rows) -> None:
-        at = {"market": self._market, "block": block.number}
-        rows[tables.blocks].append(
-            {
-                "market": self._market,
-                "number": block.number,
-                "hash": block.hash,
-                "timestamp": block.timestamp,
-            }
-        )
-        for transaction in block.transactions:
+        market, number = self._market, block.number
+        rows[tables.blocks].append((market, number, block.hash, block.timestamp))
+        for mined in block.transactions:
             rows[tables.transactions].append(
-                {
-                    **at,
-                    "position": transaction.position,
-                    "hash": transaction.hash,
-                    "sender": transaction.sender,
-                    "gas_used": transaction.gas_used,
-                    "gas_price": transaction.gas_price,
-                }
-            )
-            for log in transaction.logs:
-                event = decode(log.topics, log.data)
-                here = {**at, "log_index": log.index}
-                rows[tables.events].append(
-                    {
-                        **here,
-                        "position": transaction.position,
-                        "name": type(event).__name__,
-                        "topics": b"".join(log.topics),
-                        "data": log.data,
-                    }
+                (
+                    *(market, number, mined.position, mined.hash),
+                    *(mined.sender, mined.gas_used, mined.gas_price),
                 )
-                self._hear(event, here, rows)
+            )
+            for log in mined.logs:
+                event = decode(log.topics, log.data)
+                name, topics = type(event).__name__, b"".join(log.topics)
+                rows[tables.events].append(
+                    (market, number, log.index, mined.position, name, topics, log.data)
+                )
+                self._hear(event, _Place(number, log.index), rows)
 
-    def _hear(self, event: ev.Event, here: Row, rows: Rows) -> None:
+    def _hear(self, event: ev.Event, at: _Place, rows: Rows) -> None:
         match event:
             case ev.RequestPosted(meter, counter, energy):
-                of = [(self._numbers.get(meter), energy)]
-                self._post(Kind.REQUEST, counter, of, False, here, rows)
+                self._post(Kind.REQUEST, counter, [(self._number(meter), energy)], False, at, rows)
             case ev.ReleasePosted(meter, counter, energy):
-                of = [(self._numbers.get(meter), energy)]
-                self._post(Kind.RELEASE, counter, of, False, here, rows)
+                self._post(Kind.RELEASE, counter, [(self._number(meter), energy)], False, at, rows)
             case ev.RequestsPosted(first, orders):
-                self._post(Kind.REQUEST, first, _slots(orders), False, here, rows)
+                self._post(Kind.REQUEST, first, _slots(orders), False, at, rows)
             case ev.ReleasesPosted(first, orders):
-                self._post(Kind.RELEASE, first, _slots(orders), False, here, rows)
+                self._post(Kind.RELEASE, first, _slots(orders), False, at, rows)
             case ev.SignedRequestsPosted(first, orders):
-                self._post(Kind.REQUEST, first, _slots(orders), True, here, rows)
+                self._post(Kind.REQUEST, first, _slots(orders), True, at, rows)
             case ev.SignedReleasesPosted(first, orders):
-                self._post(Kind.RELEASE, first, _slots(orders), True, here, rows)
+                self._post(Kind.RELEASE, first, _slots(orders), True, at, rows)
             case ev.Matched(first, fills):
-                self._fill(first, fills, here, rows)
+                self._fill(first, fills, at, rows)
             case ev.PairMatched(index, fill):
-                self._fill(index, (fill,), here, rows)
+                self._fill(index, (fill,), at, rows)
             case ev.PeriodOpened():
-                self._open(event, here, rows)
+                self._open(event, at, rows)
             case ev.DeliveryConfirmed(index, energy):
-                self._draw(index, energy, here, rows)
+                self._draw(index, energy, at, rows)
             case ev.DeliveriesConfirmed(first, energies):
                 for index, energy in enumerate(energies, first):
-                    self._draw(index, energy, here, rows)
+                    self._draw(index, energy, at, rows)
             case ev.MatchesConfirmed(first, count):
                 for index in range(first, min(first + count, self._next_match)):
-                    self._draw(index, self._left.get(index, 0), here, rows)
+                    self._draw(index, self._left.get(index, 0), at, rows)
             case ev.MeterRegistered(meter, number):
                 self._numbers[meter] = number
-                told = {**here, "number": number, "address": meter, "registered": True}
-                rows[tables.meters].append(told)
+                rows[tables.meters].append((self._market, *at, number, meter, True))
             case ev.MeterRetired(meter, number):
-                told = {**here, "number": number, "address": meter, "registered": False}
-                rows[tables.meters].append(told)
+                rows[tables.meters].append((self._market, *at, number, meter, False))
             case ev.SignedOrderSkipped(r, terms, reason):
-                told = {**here, "r": f"{r:#x}", "terms": f"{terms:#x}", "reason": reason}
-                rows[tables.skipped].append(told)
+                rows[tables.skipped].append((self._market, *at, f"{r:#x}", f"{terms:#x}", reason))
+
+    def _number(self, meter: Address) -> int | None:
+        return self._numbers.get(meter)
 
     def _post(
         self,
@@ -158,75 +146,56 @@ class Derivation:
         first: int,
         slots: Sequence[tuple[int | None, int]],
         signed: bool,
-        here: Row,
+        at: _Place,
         rows: Rows,
     ) -> None:
-        line = self._lines[kind]
-        _check_next(kind.name.lower(), first, line.next_counter, here)
-        into = rows[tables.orders]
+        line, into = self._lines[kind], rows[tables.orders]
+        _check_next(kind.name.lower(), first, line.next_counter, at)
+        market, side, period, (block, log_index) = self._market, int(kind), self._period, at
         for counter, (meter, energy) in enumerate(slots, first):
-            into.append(
-                {
-                    "market": self._market,
-                    "kind": int(kind),
-                    "counter": counter,
-                    "meter": meter,
-                    "energy_wh": energy,
-                    "period": self._period,
-                    "signed": signed,
-                    "block": here["block"],
-                    "log_index": here["log_index"],
-                }
-            )
+            into.append((market, side, counter, meter, energy, period, signed, block, log_index))
             line.orders.append(_Pending(counter, meter, energy))
         line.next_counter = first + len(slots)
 
-    def _open(self, opened: ev.PeriodOpened, here: Row, rows: Rows) -> None:
+    def _open(self, opened: ev.PeriodOpened, at: _Place, rows: Rows) -> None:
         self._period = opened.period
         for line in self._lines.values():
             line.orders.clear()
         rows[tables.periods].append(
-            {
-                **here,
-                "period": opened.period,
-                "expired_requests": opened.expired_requests,
-                "expired_releases": opened.expired_releases,
-                "first_request": self._lines[Kind.REQUEST].next_counter,
-                "first_release": self._lines[Kind.RELEASE].next_counter,
-            }
+            (
+                *(self._market, *at, opened.period),
+                *(opened.expired_requests, opened.expired_releases),
+                *(self._lines[kind].next_counter for kind in (Kind.REQUEST, Kind.RELEASE)),
+            )
         )
 
-    def _fill(self, first: int, fills: Sequence[Fill], here: Row, rows: Rows) -> None:
-        _check_next("match", first, self._next_match, here)
+    def _fill(self, first: int, fills: Sequence[Fill], at: _Place, rows: Rows) -> None:
+        _check_next("match", first, self._next_match, at)
         into = rows[tables.matches]
         requests, releases = (self._lines[kind].orders for kind in (Kind.REQUEST, Kind.RELEASE))
+        market, period, (block, log_index) = self._market, self._period, at
         for index, fill in enumerate(fills, first):
+            producer, consumer, energy = fill.producer, fill.consumer, fill.energy
+            request = _taken(requests, producer, energy)
+            release = _taken(releases, consumer, energy)
             into.append(
-                {
-                    "market": self._market,
-                    "match_index": index,
-                    "producer": fill.producer,
-                    "consumer": fill.consumer,
-                    "energy_wh": fill.energy,
-                    "request_counter": _taken(requests, fill.producer, fill.energy),
-                    "release_counter": _taken(releases, fill.consumer, fill.energy),
-                    "period": self._period,
-                    "block": here["block"],
-                    "log_index": here["log_index"],
-                }
+                (
+                    *(market, index, producer, consumer, energy, request, release),
+                    *(period, block, log_index),
+                )
             )
-            self._left[index] = fill.energy
+            self._left[index] = energy
         self._next_match = first + len(fills)
         if len(self._left) > 2 * MATCH_CAPACITY:
             kept = range(self._next_match - MATCH_CAPACITY, self._next_match)
             self._left = {index: self._left[index] for index in kept}
 
-    def _draw(self, index: int, energy: int, here: Row, rows: Rows) -> None:
+    def _draw(self, index: int, energy: int, at: _Place, rows: Rows) -> None:
         if not energy:
             return
         if index in self._left:
             self._left[index] -= energy
-        rows[tables.consumption].append({**here, "match_index": index, "energy_wh": energy})
+        rows[tables.consumption].append((self._market, *at, index, energy))
 
     # where the rows end
 
@@ -315,9 +284,9 @@ def _taken(line: deque[_Pending], meter: int, energy: int) -> int | None:
     return order.counter
 
 
-def _check_next(what: str, told: int, expected: int, here: Row) -> None:
+def _check_next(what: str, told: int, expected: int, at: _Place) -> None:
     if told != expected:
         raise ContradictoryChain(
-            f"block {here['block']}, log {here['log_index']}: {what} {told} comes where {what} "
+            f"block {at.block}, log {at.log_index}: {what} {told} comes where {what} "
             f"{expected} is next: the node has left out or made up logs; ask another node"
         )

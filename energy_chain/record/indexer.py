@@ -9,16 +9,17 @@ stretch is written by one of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from energy_chain.errors import ChainError, ContradictoryChain
+from energy_chain.record.bulk import insert_rows
 from energy_chain.record.derive import Derivation, Rows
-from energy_chain.record.source import Header, Identity, MarketSource
-from energy_chain.record.store import MarketRow, Record
+from energy_chain.record.source import Header, MarketSource
+from energy_chain.record.store import Identity, MarketRow, Record
 from energy_chain.record.tables import APPENDED, block_column, blocks, events, markets
 
 STRETCH = 500
@@ -115,15 +116,7 @@ class Indexer:
             trouble: hears of what failed; it is tried again.
             seconds: between two updates.
         """
-        while not stop.is_set():
-            try:
-                done = self.update()
-            except ChainError as error:
-                trouble(error)
-            else:
-                if done.blocks or done.rolled_back:
-                    told(done)
-            stop.wait(seconds)
+        follow([self], stop, lambda _, done: told(done), trouble, seconds)
 
     def _standing(self) -> MarketRow:
         with self._record.reading() as connection:
@@ -198,6 +191,26 @@ class Indexer:
             self._stretch = max(self._stretch // 2, 1)
 
 
+def follow(
+    indexers: Sequence[Indexer],
+    stop: Event,
+    told: Callable[[Indexer, Update], None],
+    trouble: Callable[[ChainError], None],
+    seconds: float = POLL_SECONDS,
+) -> None:
+    """Updates several markets in turn until it is told to stop; as `Indexer.follow`."""
+    while not stop.is_set():
+        for indexer in indexers:
+            try:
+                done = indexer.update()
+            except ChainError as error:
+                trouble(error)
+            else:
+                if done.blocks or done.rolled_back:
+                    told(indexer, done)
+        stop.wait(seconds)
+
+
 def _enter(record: Record, identity: Identity) -> MarketRow:
     same = (
         (markets.c.chain_id == identity.chain_id)
@@ -236,8 +249,7 @@ def _write(
     connection: Connection, market: MarketRow, rows: Rows, last: int, end: Header
 ) -> MarketRow:
     for table, some in rows.items():
-        if some:
-            connection.execute(insert(table), some)
+        insert_rows(connection, table, some)
     return _move(connection, market, last, end)
 
 

@@ -9,33 +9,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from energy_chain.chain.event_codec import encode
 from energy_chain.chain.mined import MinedBlock, MinedLog, MinedTransaction
-from energy_chain.market import ZERO_ADDRESS, Address
+from energy_chain.market import ZERO_ADDRESS
 from energy_chain.memory_ledger import MemoryLedger
+from energy_chain.record.store import Identity
 
 if TYPE_CHECKING:
     from energy_chain.chain.contract_ledger import ContractLedger
     from energy_chain.events import Receipt
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What tells a market from every other, and how it is read.
-
-    Attributes:
-        chain_id: of its chain.
-        genesis: hash of the chain's block 0.
-        address: of the contract.
-        first_block: the block of the deployment, or one before it.
-        period_length: seconds; 0 where orders never expire.
-        network: what the chain is called.
-    """
-
-    chain_id: int
-    genesis: str
-    address: Address
-    first_block: int
-    period_length: int
-    network: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +107,13 @@ class MemorySource:
 
     def settled(self) -> int:
         """As `MarketSource.settled`."""
-        self._receipts = list(self._ledger.history())
+        self._look()
         return len(self._receipts) - 1
 
     def header(self, number: int) -> Header | None:
         """As `MarketSource.header`."""
+        if number >= len(self._receipts):
+            self._look()
         if not 0 <= number < len(self._receipts):
             return None
         return Header(_digest(f"{self._network} block {number}"), self._receipts[number].timestamp)
@@ -142,6 +124,9 @@ class MemorySource:
             header = self.header(number)
             assert header is not None  # it is one of the receipts
             yield mined_block(number, header, receipt)
+
+    def _look(self) -> None:
+        self._receipts = list(self._ledger.history())
 
 
 def mined_block(number: int, header: Header, receipt: Receipt) -> MinedBlock:

@@ -43,6 +43,27 @@ ALONE = 0x656E6572
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """What tells a market from every other, and how it is read.
+
+    Attributes:
+        chain_id: of its chain.
+        genesis: hash of the chain's block 0.
+        address: of the contract.
+        first_block: the block of the deployment, or one before it.
+        period_length: seconds; 0 where orders never expire.
+        network: what the chain is called.
+    """
+
+    chain_id: int
+    genesis: str
+    address: Address
+    first_block: int
+    period_length: int
+    network: str
+
+
+@dataclass(frozen=True, slots=True)
 class MarketRow:
     """A market in the record.
 
@@ -227,6 +248,21 @@ class Record:
         raise InvalidInput(
             f"{self.place} holds no market{f' at {address}' if address else ''}: "
             "energy-chain record update puts one into it"
+        )
+
+    def market_of(self, identity: Identity) -> MarketRow:
+        """The market of a chain.
+
+        Raises:
+            InvalidInput: it is not in the record.
+        """
+        told = (identity.chain_id, identity.genesis, identity.address)
+        for row in self.markets():
+            if (row.chain_id, row.genesis, row.address) == told:
+                return row
+        raise InvalidInput(
+            f"{self.place} does not hold the market at {identity.address} on {identity.network}: "
+            "energy-chain record update puts it into it"
         )
 
     def counts(self, market: MarketRow) -> Counts:
