@@ -10,6 +10,7 @@ import typer
 from energy_chain import __version__
 from energy_chain.cli import (
     accounts,
+    bills,
     chains,
     demo,
     homes,
@@ -75,4 +76,6 @@ app.add_typer(relay.relay, name="relay", rich_help_panel=TAKE_PART)
 app.command(rich_help_panel=LOOK)(views.status)
 app.command(rich_help_panel=LOOK)(views.watch)
 app.command(rich_help_panel=LOOK)(views.audit)
+app.command(rich_help_panel=LOOK)(bills.verify_bill)
+record.record.command()(bills.bill)
 app.add_typer(record.record, name="record", rich_help_panel=LOOK)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -194,3 +195,29 @@ def print_verdict(verdict: AuditReport) -> None:
         found = verdict.difference or f"{lost[0]} Wh offered and {lost[1]} Wh needed are lost"
         console.print("Audit: FAILED.", style="bold red", end=" ")
         console.print(found)
+
+
+@contextmanager
+def reading_progress(what: str) -> Iterator[Any]:
+    """Shows how much of something is done, where somebody looks: call what it gives."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from energy_chain.cli import options
-from energy_chain.cli.printing import count, output, print_json, table
+from energy_chain.cli.printing import count, output, print_json, reading_progress, table
 from energy_chain.cli.session import Session
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def update(
                 follow_all(indexers, stop, tell, _warn, every)
             return
         for indexer in indexers:
-            with _progress() as show:
+            with reading_progress("reading blocks") as show:
                 done = indexer.update(show)
             _print_update(indexer, done, as_json)
 
@@ -110,6 +110,49 @@ def show(
                 *(f"{counts[what]:,}" for what in ("events", "orders", "matches")),
             )
         output().print(shown)
+
+
+@record.command("export")
+@options.gives(session=options.reading)
+def export_tables(
+    to: Annotated[Path, typer.Option(help="Folder for the files; those in it are replaced.")],
+    format: Annotated[
+        Literal["parquet", "csv"], typer.Option(help="What files to write.")
+    ] = "parquet",
+    *,
+    session: Session,
+    place: options.RecordOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Write meters, orders, matches and transactions as Parquet or CSV files.
+
+    Takes the record as it is and asks no chain: bring it up to date first.
+
+    Examples:
+
+        energy-chain record export --to march
+
+        energy-chain record export --to march --format csv --record pilot.sqlite --json
+    """
+    from rich.console import Console
+
+    from energy_chain.record.export import Format, export
+    from energy_chain.record.store import Record, default_place
+
+    with (
+        Record.open(place or default_place(), must_exist=True) as opened,
+        Console(stderr=True).status("writing"),
+    ):
+        market = opened.market(session.contract)
+        written = export(opened, market, to, Format(format))
+    if as_json:
+        files = [{"file": str(path), "rows": rows} for path, rows in written.items()]
+        print_json({"contract": market.address, "files": files})
+        return
+    listed = table("file", "rows", title=f"{market.address}", right=("rows",))
+    for path, rows in written.items():
+        listed.add_row(str(path), f"{rows:,}")
+    output().print(listed)
 
 
 def _indexers(opened: Record, session: Session, all_markets: bool) -> Iterator[Indexer]:
@@ -167,29 +210,3 @@ def _print_update(indexer: Indexer, done: Update, as_json: bool) -> None:
 
 def _warn(error: Exception) -> None:
     print(f"waiting: {error}", file=sys.stderr)
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    """Shows how far a record has got, where somebody looks."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("reading blocks"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from energy_chain.errors import InvalidInput
-from energy_chain.record.audit import audit_record
+from energy_chain.record.check import audit_record
 from energy_chain.record.indexer import Indexer
 from energy_chain.record.merkle import root_of
 from energy_chain.record.queries import MatchLine, Usage
@@ -37,7 +37,6 @@ from energy_chain.record.statements import (
 )
 from energy_chain.record.store import MarketRow, Record
 
-FORMAT = "energy-chain bill 1"
 LARGEST = 50_000_000
 """Bytes of a document that is read: a month of a minute's periods has less."""
 _HASH = "^0x[0-9a-f]{64}$"
@@ -228,7 +227,7 @@ def bill_of(book: MonthBook, meter: int, tariff: Tariff | None = None) -> Bill:
             path=tuple(map(_hex, book.tree.proof(statement.hash))),
             root=_hex(book.tree.root),
         ),
-        money=tariff and _money(energy, tariff),
+        money=_money(energy, tariff) if tariff else None,
     )
 
 
@@ -344,7 +343,9 @@ def faults_of(bill: Bill) -> Iterator[str]:
         bill.market.contract,
         *(int(moment.timestamp()) for moment in (month.begins, month.ends)),
     )
-    rows = ((m.index, m.period, m.producer, m.consumer, m.energy_wh, m.drawn_wh) for m in bill.matches)
+    rows = (
+        (m.index, m.period, m.producer, m.consumer, m.energy_wh, m.drawn_wh) for m in bill.matches
+    )
     statement = statement_leaf(span, bill.meter.address, usage, matches_root(rows))
     if _hex(statement) != bill.proof.statement:
         yield "the hash of its statement is another one"
@@ -376,41 +377,37 @@ def verify(
         InvalidInput: the bill is of another market.
     """
     identity = source.identity()
-    told = bill.market
+    market = bill.market
     for what, here, there in (
-        ("chain id", identity.chain_id, told.chain_id),
-        ("first block of the chain", identity.genesis, told.genesis),
-        ("contract", identity.address, told.contract),
+        ("chain id", identity.chain_id, market.chain_id),
+        ("chain's first block", identity.genesis, market.genesis),
+        ("contract", identity.address, market.contract),
     ):
         if here != there:
             raise InvalidInput(
                 f"the bill is of another market: its {what} is {there}, here it is {here}; give "
                 "the network and contract that the bill names"
             )
-    if identity.period_length != told.period_length:
-        return f"periods last {identity.period_length} s, not {told.period_length}"
+    if identity.period_length != market.period_length:
+        return f"periods last {identity.period_length} s, not {market.period_length}"
     header = source.header(bill.as_of.block)
     if header is None or header.hash != bill.as_of.hash:
         return f"block {bill.as_of.block} is not {bill.as_of.hash} on the chain, or not any more"
     with Record.temporary() as record:
-        indexer = Indexer(record, source, until=bill.as_of.block)
-        indexer.update(progress)
-        market = record.market(told.contract)
-        verdict = audit_record(record, market)
+        Indexer(record, source).update(progress, until=bill.as_of.block)
+        row = record.market(market.contract)
+        verdict = audit_record(record, row)
         if not verdict.clean:
             return f"what the chain says does not follow from the rules: {verdict.difference}"
         month = Month.parse(bill.month.name, bill.month.timezone)
-        book = close_month(record, market, month)
+        book = close_month(record, row, month)
         if _hex(book.tree.root) != bill.proof.root:
             return f"the root of the month is {_hex(book.tree.root)}, not {bill.proof.root}"
-        again = bill_of(book, bill.meter.number, bill.money and bill.money.tariff)
-    return "" if again == bill else "it says what the chain does not: " + _first_difference(bill, again)
-
-
-def _first_difference(bill: Bill, again: Bill) -> str:
-    told, found = bill.model_dump(), again.model_dump()
-    name = next(name for name in told if told[name] != found[name])
-    return f"{name} is {str(found[name])[:200]}"
+        tariff = bill.money.tariff if bill.money else None
+        again = bill_of(book, bill.meter.number, tariff)
+    told, found = (each.model_dump(exclude={"market": {"network"}}) for each in (bill, again))
+    differs = next((name for name in told if told[name] != found[name]), None)
+    return f"{differs} is {str(found[differs])[:200]} by the chain" if differs else ""
 
 
 def _hex(digest: bytes) -> str:

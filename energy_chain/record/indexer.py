@@ -60,11 +60,14 @@ class Indexer:
         self._stretch = STRETCH
         self.market = _enter(record, source.identity())
 
-    def update(self, progress: Callable[[int, int], None] = lambda *_: None) -> Update:
+    def update(
+        self, progress: Callable[[int, int], None] = lambda *_: None, until: int | None = None
+    ) -> Update:
         """Reads up to the latest block that is settled.
 
         Args:
             progress: told after each stretch the block that was reached, and the one to reach.
+            until: the last block to read; all that is settled when None.
 
         Raises:
             ChainError: the chain cannot be read, or what it tells does not fit together. What was
@@ -73,7 +76,7 @@ class Indexer:
         cursor = self._standing()
         read = added = rolled_back = 0
         attempts = 0
-        settled = self._source.settled()
+        settled = self._settled(until)
         while True:
             if not self._is_of_the_chain(cursor):
                 back_to = self._roll_back(cursor)
@@ -90,7 +93,7 @@ class Indexer:
                         f"the chain is reorganised again and again around block {last}: set "
                         "confirmations for this network, or try again later"
                     )
-                settled = self._source.settled()
+                settled = self._settled(until)
                 cursor = self._standing()
                 continue
             attempts = 0
@@ -117,6 +120,10 @@ class Indexer:
             seconds: between two updates.
         """
         follow([self], stop, lambda _, done: told(done), trouble, seconds)
+
+    def _settled(self, until: int | None) -> int:
+        settled = self._source.settled()
+        return settled if until is None else min(settled, until)
 
     def _standing(self) -> MarketRow:
         with self._record.reading() as connection:

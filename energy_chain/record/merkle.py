@@ -33,12 +33,13 @@ class Tree:
 
     def __init__(self, leaves: Iterable[bytes]) -> None:
         """In whatever order: the tree of the same leaves is the same."""
-        self._count = len(ordered := sorted(leaves))
+        ordered = sorted(leaves)
         # A heap: the children of node i are nodes 2i + 1 and 2i + 2, the leaves the last ones.
-        self._nodes = [b""] * (self._count - 1) + ordered[::-1]
-        for at in range(self._count - 2, -1, -1):
+        self._nodes = [b""] * (len(ordered) - 1) + ordered[::-1]
+        for at in range(len(ordered) - 2, -1, -1):
             self._nodes[at] = _parent(self._nodes[2 * at + 1], self._nodes[2 * at + 2])
-        self._at = {node: at for at, node in enumerate(self._nodes)}
+        last = len(self._nodes) - 1
+        self._at = {each: last - at for at, each in enumerate(ordered)}
 
     @property
     def root(self) -> bytes:

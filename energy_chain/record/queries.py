@@ -153,6 +153,46 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class MeterLine:
+    """A meter was registered, or retired.
+
+    Attributes:
+        number: of the meter.
+        address: of the meter.
+        registered: whether it was registered; retired otherwise.
+        block: in which that happened.
+        time: Unix time of that block.
+    """
+
+    number: int
+    address: Address
+    registered: bool
+    block: int
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionLine:
+    """A transaction that made the market log something.
+
+    Attributes:
+        block: in which it is.
+        time: Unix time of that block.
+        hash: of the transaction.
+        sender: who paid for it.
+        gas_used: units of gas.
+        gas_price: wei that were paid for each of them.
+    """
+
+    block: int
+    time: int
+    hash: str
+    sender: Address
+    gas_used: int
+    gas_price: int
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
     """A market, added up. Energies in Wh.
 
@@ -383,6 +423,33 @@ def meters_of(record: Record, market: MarketRow) -> dict[int, Address]:
     of = _addresses(market)
     statement = select(of.c.number, of.c.address).order_by(of.c.number)
     return {row.number: row.address for row in _rows(record, statement)}
+
+
+def meter_lines_of(record: Record, market: MarketRow) -> Iterator[MeterLine]:
+    """Each time a meter was registered or retired, in the order of the chain."""
+    statement = (
+        select(meters, blocks.c.timestamp)
+        .join(blocks, and_(blocks.c.market == market.id, blocks.c.number == meters.c.block))
+        .where(meters.c.market == market.id)
+        .order_by(meters.c.block, meters.c.log_index)
+    )
+    for row in _rows(record, statement):
+        yield MeterLine(row.number, row.address, row.registered, row.block, row.timestamp)
+
+
+def transactions_of(record: Record, market: MarketRow) -> Iterator[TransactionLine]:
+    """The transactions, in the order of the chain."""
+    of = transactions
+    statement = (
+        select(of, blocks.c.timestamp)
+        .join(blocks, and_(blocks.c.market == market.id, blocks.c.number == of.c.block))
+        .where(of.c.market == market.id)
+        .order_by(of.c.block, of.c.position)
+    )
+    for row in _rows(record, statement):
+        yield TransactionLine(
+            row.block, row.timestamp, row.hash, row.sender, row.gas_used, row.gas_price
+        )
 
 
 def _addresses(market: MarketRow, name: str = "addresses") -> Subquery:
