@@ -5,6 +5,7 @@ python -m benchmarks --check          measure; fail unless budget, report and RE
 python -m benchmarks --budget         measure; write report and budget
 python -m benchmarks compare OLD NEW  what changed between two report.json, as Markdown
 python -m benchmarks clock            wall-clock of a day on each chain, as ratios
+python -m benchmarks record           how fast the record catches up; write report/record.md
 """
 
 from __future__ import annotations
@@ -212,6 +213,11 @@ def main(arguments: list[str] | None = None) -> int:
     comparing.set_defaults(run=run_compare)
     clocking = commands.add_parser("clock", help="wall-clock of a day on each chain")
     clocking.set_defaults(run=run_clock)
+    recording = commands.add_parser("record", help="how fast the record catches up")
+    recording.add_argument(
+        "--postgres", metavar="URL", help="a PostgreSQL database; a record in it is deleted"
+    )
+    recording.set_defaults(run=run_record)
     chosen = parser.parse_args(arguments)
     if chosen.day and not chosen.data:
         parser.error("--day is of the homes of --data: give both")
@@ -250,6 +256,16 @@ def run_clock(_: argparse.Namespace) -> int:
     from benchmarks.wall_clock import clock
 
     Console().print(clock())
+    return 0
+
+
+def run_record(arguments: argparse.Namespace) -> int:
+    """Measures how fast the record catches up, and writes it down."""
+    from benchmarks.record_speed import markdown, speeds
+
+    text = markdown(speeds(arguments.postgres))
+    print(text, end="")
+    (REPORT / "record.md").write_text(text)
     return 0
 
 

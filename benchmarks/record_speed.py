@@ -12,7 +12,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -20,6 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.progress import Progress
+from sqlalchemy import func, select
 
 from energy_chain.chain.event_codec import encode
 from energy_chain.chain.mined import MinedBlock, parse_receipts
@@ -29,7 +30,7 @@ from energy_chain.memory_ledger import MemoryLedger
 from energy_chain.record.indexer import Indexer
 from energy_chain.record.source import Header
 from energy_chain.record.store import Identity, Record
-from energy_chain.record.tables import APPENDED
+from energy_chain.record.tables import APPENDED, METADATA
 
 GOAL = 20_000
 """Events a second, one event a transaction."""
@@ -139,7 +140,7 @@ def speeds(url: str | None) -> list[Speed]:
     Args:
         url: of a PostgreSQL database; what a record holds there is deleted.
     """
-    places: list[Callable[[], Any]] = [_in_sqlite]
+    places: list[Callable[[], AbstractContextManager[tuple[str, Record]]]] = [_in_sqlite]
     if url is not None:
         places.append(lambda: _in_database(url))
     found = []
@@ -165,9 +166,9 @@ def markdown(found: list[Speed]) -> str:
     lines = [
         "# How fast the record catches up",
         "",
-        "Written by `python -m benchmarks record`. From receipts in JSON as a node tells them to rows",
-        f"in the database, median of {ROUNDS} rounds; the goal is {GOAL:,} events a second where each",
-        "home acts for itself, one event a transaction and one transaction a block.",
+        "Written by `python -m benchmarks record`. From receipts in JSON as a node tells them to",
+        f"rows in the database, median of {ROUNDS} rounds; the goal is {GOAL:,} events a second",
+        "where each home acts for itself, one event a transaction and one transaction a block.",
         "",
         f"{_machine()}.",
         "",
@@ -233,8 +234,6 @@ def _in_sqlite() -> Iterator[tuple[str, Record]]:
 
 @contextmanager
 def _in_database(url: str) -> Iterator[tuple[str, Record]]:
-    from energy_chain.record.tables import METADATA
-
     with Record.open(url) as record, record.writing() as connection:
         METADATA.drop_all(connection)
     with Record.open(url) as record:
@@ -242,8 +241,6 @@ def _in_database(url: str) -> Iterator[tuple[str, Record]]:
 
 
 def _counted(record: Record) -> tuple[int, int]:
-    from sqlalchemy import func, select
-
     with record.reading() as connection:
         rows = {
             table.name: connection.scalar(select(func.count()).select_from(table)) or 0

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event
+from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -48,6 +49,18 @@ class Update:
     rolled_back: int
 
 
+class _Reorganised(Exception):
+    """The chain changed while a stretch was read: it has to be read again."""
+
+
+class _Stretch(NamedTuple):
+    """Where the record stands after a stretch, and what was added."""
+
+    cursor: MarketRow
+    blocks: int
+    events: int
+
+
 class Indexer:
     """Keeps the record of one market."""
 
@@ -74,8 +87,7 @@ class Indexer:
                 read before is in the record.
         """
         cursor = self._standing()
-        read = added = rolled_back = 0
-        attempts = 0
+        read = added = rolled_back = attempts = 0
         settled = self._settled(until)
         while True:
             if not self._is_of_the_chain(cursor):
@@ -85,23 +97,18 @@ class Indexer:
             if cursor.cursor_block >= settled:
                 return Update(cursor.cursor_block, read, added, rolled_back)
             last = min(cursor.cursor_block + self._stretch, settled)
-            found = self._read(cursor, last)
-            if found is None:
+            try:
+                done = self._read(cursor, last)
+            except _Reorganised as error:
                 attempts += 1
                 if attempts == ATTEMPTS:
-                    raise ContradictoryChain(
-                        f"the chain is reorganised again and again around block {last}: set "
-                        "confirmations for this network, or try again later"
-                    )
-                settled = self._settled(until)
-                cursor = self._standing()
+                    raise ContradictoryChain(str(error)) from error
+                settled, cursor = self._settled(until), self._standing()
                 continue
             attempts = 0
-            count = found[1]
-            read += last - cursor.cursor_block
-            added += count
-            cursor = found[0]
-            self._adapt(count)
+            cursor = done.cursor
+            read += done.blocks
+            added += done.events
             progress(cursor.cursor_block, settled)
 
     def follow(
@@ -135,17 +142,28 @@ class Indexer:
         header = self._source.header(cursor.cursor_block)
         return header is not None and header.hash == cursor.cursor_hash
 
-    def _read(self, cursor: MarketRow, last: int) -> tuple[MarketRow, int] | None:
-        """Reads a stretch; None where the chain or the record changed meanwhile."""
+    def _read(self, cursor: MarketRow, last: int) -> _Stretch:
+        """Reads a stretch.
+
+        Raises:
+            _Reorganised: the chain was, meanwhile.
+            ContradictoryChain: what was read has no place in the record.
+        """
         end = self._source.header(last)
-        found = list(self._source.blocks(cursor.cursor_block + 1, last))
+        try:
+            found = list(self._source.blocks(cursor.cursor_block + 1, last))
+        except ContradictoryChain as error:
+            raise _Reorganised(str(error)) from error
         # A block's hash stands for all before it: these two are of one chain, and so is the rest.
         if end is None or self._source.header(last) != end or not self._is_of_the_chain(cursor):
-            return None
+            raise _Reorganised(
+                f"the chain is reorganised again and again around block {last}: set confirmations "
+                "for this network, or try again later"
+            )
         with self._record.writing() as connection:
             now = _market_row(connection, cursor.id, lock=True)
             if now != cursor:
-                return None
+                return _Stretch(now, 0, 0)  # another indexer was faster
             try:
                 rows = self._derivation_at(connection, now).rows_of(found)
                 moved = _write(connection, now, rows, last, end)
@@ -153,7 +171,8 @@ class Indexer:
                 self._derivation = None
                 raise
         self._derived_to = (moved.cursor_block, moved.cursor_hash)
-        return moved, len(rows[events])
+        self._adapt(len(rows[events]))
+        return _Stretch(moved, last - cursor.cursor_block, len(rows[events]))
 
     def _derivation_at(self, connection: Connection, cursor: MarketRow) -> Derivation:
         if self._derivation is None or self._derived_to != (

@@ -107,9 +107,9 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
             time.sleep(POLL_INTERVAL)
 
 
-def missing(what: str) -> NoReturn:
+def missing(what: str, remedy: str = "run make nodes") -> NoReturn:
     """Skips the test because something is not installed, or fails it when it has to be."""
-    reason = f"{what} is not installed: run make nodes"
+    reason = f"{what} is not installed: {remedy}"
     if os.environ.get("ENERGY_CHAIN_NODES") == "required":
         pytest.fail(reason)
     pytest.skip(reason)

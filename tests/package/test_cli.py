@@ -537,6 +537,7 @@ def test_every_command_takes_a_network_that_does_not_have_it_as_its_subject() ->
         "energy-chain meters verify",
         "energy-chain relay post",
         "energy-chain relay status",
+        "energy-chain record show",
     ]
 
 
