@@ -8,6 +8,7 @@ writing are in the time; fetching is not. Seconds depend on the machine, which i
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import time
@@ -148,6 +149,8 @@ def speeds(url: str | None) -> list[Speed]:
         task = bar.add_task("catching up", total=len(HISTORIES) * len(places) * ROUNDS)
         for what, made in HISTORIES.items():
             source = FetchedSource(made())
+            gc.collect()
+            gc.freeze()  # an indexer holds the receipts of a stretch, not those of all
             for place in places:
                 took = []
                 for _ in range(ROUNDS):

@@ -175,8 +175,8 @@ class Record:
                 raise InvalidInput(
                     f"there is no record in {self.place}: energy-chain record update makes one"
                 )
-            METADATA.create_all(connection)
             if not made:
+                METADATA.create_all(connection)
                 connection.execute(insert(about), {"name": "format", "value": FORMAT})
             found = connection.scalar(select(about.c.value).where(about.c.name == "format"))
         if found != FORMAT:

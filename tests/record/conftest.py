@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
 from energy_chain.record.store import Record
 from energy_chain.record.tables import METADATA
@@ -27,8 +28,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         return
     url: str = request.getfixturevalue("postgres")
     yield url
-    with Record.open(url) as record, record.writing() as connection:
-        METADATA.drop_all(connection)
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:", 1))
+    METADATA.drop_all(engine)
+    engine.dispose()
 
 
 @pytest.fixture
