@@ -12,6 +12,7 @@ from sqlalchemy import select
 from energy_chain.chain.mined import MinedBlock
 from energy_chain.events import Receipt
 from energy_chain.memory_ledger import MemoryLedger
+from energy_chain.record.derive import Derivation
 from energy_chain.record.source import Header, mined_block
 from energy_chain.record.store import Identity, Record
 from energy_chain.record.tables import APPENDED, markets
@@ -100,14 +101,25 @@ class FakeChain:
 
 
 def rows_of(record: Record) -> dict[str, list[tuple[Any, ...]]]:
-    """All that a record says, whatever the numbers of its markets are."""
+    """All that a record says, and under `cursor` how far each of its markets was read."""
     with record.reading() as connection:
         found = {
             table.name: sorted(tuple(row) for row in connection.execute(select(table)))
             for table in APPENDED
         }
-        found["markets"] = sorted(tuple(row) for row in connection.execute(select(markets)))
+        cursor = select(markets.c.cursor_block, markets.c.cursor_hash, markets.c.cursor_time)
+        found["cursor"] = [tuple(row) for row in connection.execute(cursor.order_by(markets.c.id))]
     return found
+
+
+def fresh(chain: FakeChain) -> dict[str, list[tuple[Any, ...]]]:
+    """What a record says that has read a chain at once, made without a database."""
+    last = chain.settled()
+    rows = Derivation(1).rows_of(chain.blocks(0, last))
+    header = chain.header(last)
+    assert header is not None
+    found = {table.name: sorted(some) for table, some in rows.items()}
+    return {**found, "cursor": [(last, header.hash, header.timestamp)]}
 
 
 def _digest(text: str) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import accumulate
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -18,12 +22,14 @@ from energy_chain.market import Release, Request
 from energy_chain.memory_ledger import MemoryLedger
 from energy_chain.record import indexer as module
 from energy_chain.record import tables
+from energy_chain.record.check import audit_record
 from energy_chain.record.indexer import ATTEMPTS, Indexer, Update, follow
 from energy_chain.record.source import MemorySource
 from energy_chain.record.store import Record
 from tests.property.histories import DETERMINISTIC, histories
 from tests.property.markets import METERS, OPERATOR, STRANGER, Call
-from tests.record.chains import Block, FakeChain, rows_of
+from tests.record.chains import Block, FakeChain, fresh, rows_of
+from tests.record.posts import posts
 
 A, B, C, D = METERS[:4]
 POST = Call(A, "post_request", (A, 5))
@@ -44,13 +50,6 @@ BATCHES = [
 def table(record: Record, name: str) -> list[tuple[Any, ...]]:
     """The rows of a table without the market."""
     return [row[1:] for row in rows_of(record)[name]]
-
-
-def fresh(chain: FakeChain) -> dict[str, Any]:
-    """What a record says that has read a chain at once."""
-    with Record.temporary() as record:
-        Indexer(record, chain).update()
-        return rows_of(record)
 
 
 # ------------------------------------------------------------------ what it writes
@@ -401,6 +400,38 @@ def test_an_indexer_that_failed_while_writing_goes_on_itself(record: Record) -> 
     assert table(record, "blocks") == []
     indexer.update()
     assert rows_of(record) == fresh(chain)
+
+
+DYING = """
+import os, signal, sys
+from energy_chain.record import indexer
+from energy_chain.record.source import MemorySource
+from energy_chain.record.store import Record
+from tests.record.posts import posts
+written, write = [], indexer.insert_rows
+def dying(connection, table, rows):
+    write(connection, table, rows)
+    written.append(table.name)
+    if written.count("orders") == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+indexer.insert_rows = dying
+indexer.STRETCH = indexer.LONGEST_STRETCH = 3
+with Record.open(sys.argv[1]) as record:
+    indexer.Indexer(record, MemorySource(posts())).update()
+"""
+
+
+def test_a_process_that_is_killed_within_a_stretch_leaves_the_one_before(tmp_path: Path) -> None:
+    place = str(tmp_path / "record.sqlite")
+    root = Path(__file__).resolve().parents[2]
+    died = subprocess.run([sys.executable, "-c", DYING, place], cwd=root, check=False)
+    assert died.returncode == -signal.SIGKILL
+    with Record.open(place) as record:
+        assert record.market().cursor_block == 2
+        assert [row[-2] for row in table(record, "orders")] == [2]
+        Indexer(record, MemorySource(posts())).update()
+        assert [row[-2] for row in table(record, "orders")] == [2, 3, 4, 5]
+        assert audit_record(record, record.market()).clean
 
 
 # ------------------------------------------------------------------ several at once
