@@ -51,6 +51,7 @@ ON_A_MARKET = {
     "status": (),
     "watch": (),
     "audit": (),
+    "record update": (),
 }
 ON_A_CHAIN = {"deploy": (), **ON_A_MARKET}
 
@@ -488,7 +489,7 @@ def test_every_command_with_a_market_is_tried() -> None:
     needing = {name.removeprefix("energy-chain ") for name in LEAVES} - {"demo", "ganache"}
     groups = "networks", "accounts", "meters"
     elsewhere = {name for name in needing if name.split()[0] in groups}
-    elsewhere |= {"relay post", "relay status"}
+    elsewhere |= {"relay post", "relay status", "record show"}
     assert needing - elsewhere == set(ON_A_CHAIN)
 
 
