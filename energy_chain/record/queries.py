@@ -241,7 +241,7 @@ def orders_of(record: Record, market: MarketRow, wanted: Wanted = ALL) -> Iterat
         .join(blocks, and_(blocks.c.market == market.id, blocks.c.number == orders.c.block))
         .outerjoin(of, of.c.number == orders.c.meter)
         .where(_within(orders, market, wanted, orders.c.meter))
-        .order_by(orders.c.kind, orders.c.counter)
+        .order_by(*_by(wanted, orders.c.kind, orders.c.counter))
     )
     for row in _rows(record, statement):
         matched_wh = int(row.matched)
@@ -289,7 +289,7 @@ def matches_of(record: Record, market: MarketRow, wanted: Wanted = ALL) -> Itera
         .outerjoin(producer, producer.c.number == matches.c.producer)
         .outerjoin(consumer, consumer.c.number == matches.c.consumer)
         .where(_within(matches, market, wanted, matches.c.producer, matches.c.consumer))
-        .order_by(matches.c.match_index)
+        .order_by(*_by(wanted, matches.c.match_index))
     )
     for row in _rows(record, statement):
         yield MatchLine(
@@ -470,6 +470,11 @@ def _within(table: Any, market: MarketRow, wanted: Wanted, *meter: Any) -> Colum
     if wanted.meter is not None:
         parts.append(or_(*(column == wanted.meter for column in meter)))
     return and_(*parts)
+
+
+def _by(wanted: Wanted, *columns: ColumnElement[int]) -> list[ColumnElement[int]]:
+    # Of a part, SQLite would rather read the whole market in this order than sort what is wanted.
+    return list(columns) if wanted == ALL else [column + 0 for column in columns]
 
 
 def _rows(record: Record, statement: Any) -> Iterator[Any]:

@@ -33,6 +33,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from energy_chain.errors import InvalidInput
 from energy_chain.folders import home_folder
 from energy_chain.market import Address
+from energy_chain.record.plans import tell_sqlite
 from energy_chain.record.tables import METADATA, about, events, markets, matches, orders
 
 BUSY_SECONDS = 30
@@ -177,6 +178,8 @@ class Record:
                 )
             if not made:
                 METADATA.create_all(connection)
+                if connection.dialect.name == "sqlite":
+                    tell_sqlite(connection)
                 connection.execute(insert(about), {"name": "format", "value": FORMAT})
             found = connection.scalar(select(about.c.value).where(about.c.name == "format"))
         if found != FORMAT:

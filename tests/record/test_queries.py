@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from sqlalchemy import text
 
 from energy_chain.errors import InvalidInput
+from energy_chain.record import queries
 from energy_chain.record.indexer import Indexer
 from energy_chain.record.queries import (
     OrderState,
@@ -188,6 +192,37 @@ def test_a_query_is_read_while_another_is_asked(traded: Record) -> None:
     market = traded.market()
     for order in orders_of(traded, market):
         assert order.address == meters_of(traded, market)[order.meter]
+
+
+@pytest.mark.parametrize(
+    ("ask", "indexes"),
+    [
+        (orders_of, {"orders_by_meter", "matches_by_request", "matches_by_release"}),
+        (matches_of, {"matches_by_producer", "matches_by_consumer", "consumption_by_match"}),
+        (usage_of, {"orders_by_meter", "matches_by_producer", "consumption_by_match"}),
+    ],
+)
+def test_a_meter_is_looked_up_in_sqlite_and_no_table_is_read_as_a_whole(
+    ask: Any, indexes: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans: list[str] = []
+
+    def explained(record: Record, statement: Any) -> Iterator[Any]:
+        with record.reading() as connection:
+            literal = {"literal_binds": True}
+            asked = statement.compile(dialect=connection.dialect, compile_kwargs=literal)
+            plans.extend(row[3] for row in connection.execute(text(f"EXPLAIN QUERY PLAN {asked}")))
+        return iter(())
+
+    monkeypatch.setattr(queries, "_rows", explained)
+    with Record.temporary() as record:
+        Indexer(record, FakeChain(HISTORY)).update()
+        list(ask(record, record.market(), Wanted(FIRST, SECOND, 1)))
+    plan = "\n".join(plans)
+    assert {index for index in indexes if f"INDEX {index} " not in plan} == set()
+    for table in ("orders", "matches", "consumption"):
+        assert f"SCAN {table}" not in plan
+        assert f"SEARCH {table} USING PRIMARY KEY (market=?)" not in plan
 
 
 @given(history=histories(20, 50))

@@ -19,7 +19,7 @@ from energy_chain.record.tables import APPENDED, about, orders
 from tests.record.chains import CONTRACT, FakeChain
 from tests.record.test_indexer import TRADE
 
-PASSWORD = "canary-password-4711"
+CANARY = "canary-4711"
 
 
 def test_a_record_is_found_again_as_it_was_left(place: str) -> None:
@@ -128,21 +128,21 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_error_and_no_name_shows_a_password(postgres: str) -> None:
-    url = postgres.replace("postgres@", f"postgres:{PASSWORD}@", 1)
+    url = postgres.replace("postgres@", f"postgres:{CANARY}@", 1)
     with Record.open(url) as record:
-        assert PASSWORD not in record.place
+        assert CANARY not in record.place
         assert "?" not in record.place
     for wrong in (
-        f"postgresql://me:{PASSWORD}@127.0.0.1:1/energy",
-        f"postgresql://127.0.0.1:1/energy?password={PASSWORD}",
-        f"nonsense://me:{PASSWORD}@host/energy",
-        f"postgresql://me:{PASSWORD}@host:port/energy",
+        f"postgresql://me:{CANARY}@127.0.0.1:1/energy",
+        f"postgresql://127.0.0.1:1/energy?password={CANARY}",
+        f"nonsense://me:{CANARY}@host/energy",
+        f"postgresql://me:{CANARY}@host:port/energy",
     ):
         with pytest.raises(InvalidInput) as refused:
             Record.open(wrong)
         error: BaseException | None = refused.value
         while error is not None:
-            assert PASSWORD not in str(error)
+            assert CANARY not in str(error)
             error = error.__cause__
 
 
@@ -160,6 +160,21 @@ def test_without_its_driver_a_database_is_refused_with_the_remedy(
     monkeypatch.setattr(builtins, "__import__", without_driver)
     with pytest.raises(InvalidInput, match=r"psycopg: pip install 'energy-chain\[postgres\]'"):
         Record.open("postgresql://host/energy")
+
+
+def test_sqlite_is_told_about_every_index(tmp_path: Path) -> None:
+    Record.open(tmp_path / "record.sqlite").close()
+    with sqlite3.connect(tmp_path / "record.sqlite") as connection:
+        listed = connection.execute("SELECT tbl_name, name FROM sqlite_master WHERE type = 'index'")
+        indexes = {each for each in listed if each[0] not in ("about", "markets")}
+        keys = {(table.name, table.name) for table in APPENDED}
+        told = connection.execute("SELECT tbl, idx, stat FROM sqlite_stat1").fetchall()
+        assert indexes <= {row[:2] for row in told} <= indexes | keys
+        for table, index, stat in told:
+            columns = connection.execute(f"PRAGMA index_info({index})").fetchall()
+            assert len(stat.split()) == 1 + len(columns) or (table, index) in keys
+            rows = [int(number) for number in stat.split()]
+            assert rows == sorted(rows, reverse=True)
 
 
 # ------------------------------------------------------------------ its markets
