@@ -20,15 +20,13 @@ def insert_rows(connection: Connection, table: Table, rows: list[Row]) -> None:
     if connection.dialect.name == "sqlite":
         statement = str(insert(table).compile(dialect=connection.dialect))
         connection.exec_driver_sql(statement, rows)
-    elif connection.dialect.driver == "psycopg":
-        quoted = connection.dialect.identifier_preparer
-        columns = ", ".join(quoted.quote(name) for name in names)
-        driver: Any = connection.connection.driver_connection
-        with (
-            driver.cursor() as cursor,
-            cursor.copy(f"COPY {quoted.format_table(table)} ({columns}) FROM STDIN") as copy,
-        ):
-            for row in rows:
-                copy.write_row(row)
-    else:
-        connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
+        return
+    quoted = connection.dialect.identifier_preparer
+    columns = ", ".join(quoted.quote(name) for name in names)
+    driver: Any = connection.connection.driver_connection
+    with (
+        driver.cursor() as cursor,
+        cursor.copy(f"COPY {quoted.format_table(table)} ({columns}) FROM STDIN") as copy,
+    ):
+        for row in rows:
+            copy.write_row(row)

@@ -28,7 +28,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from energy_chain.errors import InvalidInput
 from energy_chain.folders import home_folder
@@ -126,7 +126,7 @@ class Record:
         """Opens a record, and makes it where there is none.
 
         Args:
-            place: a file's path, or a URL of SQLAlchemy such as postgresql://host/database.
+            place: a file's path, or a URL such as postgresql://host/database.
             must_exist: refuse a record that nobody has made yet.
 
         Raises:
@@ -143,11 +143,6 @@ class Record:
                 f"{shown} needs the Python package {error.name}: "
                 "pip install 'energy-chain[postgres]'"
             ) from error
-        except (ArgumentError, NoSuchModuleError):
-            raise InvalidInput(
-                f"{shown} is no database that is known here: give a file, or a URL such as "
-                "postgresql://host/database"
-            ) from None
         try:
             record._prepare(must_exist)
         except DBAPIError as error:
@@ -296,13 +291,19 @@ def _url_of(place: str | Path) -> URL:
         ) from None
     if _is_file(url) and url.database in (None, "", ":memory:"):
         raise InvalidInput("a record in memory is gone at once: give --record a file")
+    if _is_file(url):
+        return url
+    if url.drivername.partition("+")[0] not in ("postgresql", "postgres"):
+        raise InvalidInput(
+            f"{_shown(url)} is no database that is known here: give a file, or a URL such as "
+            "postgresql://host/database"
+        )
     # What SQLAlchemy takes for the bare name is an older driver.
-    bare = url.drivername in ("postgresql", "postgres")
-    return url.set(drivername="postgresql+psycopg") if bare else url
+    return url.set(drivername="postgresql+psycopg")
 
 
 def _is_file(url: URL) -> bool:
-    return url.get_backend_name() == "sqlite"
+    return url.drivername.partition("+")[0] == "sqlite"
 
 
 def _shown(url: URL) -> str:
@@ -324,7 +325,7 @@ def _prepare_file(path: Path, must_exist: bool) -> None:
 
 
 def _engine(url: URL) -> Engine:
-    if url.get_backend_name() != "sqlite":
+    if not _is_file(url):
         return create_engine(url, hide_parameters=True)
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
     event.listen(engine, "connect", _connected)

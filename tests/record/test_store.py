@@ -105,6 +105,7 @@ def test_a_temporary_record_is_gone_once_it_is_closed() -> None:
         ("sqlite://", "in memory"),
         ("sqlite:///:memory:", "in memory"),
         ("nonsense://host/energy", "no database that is known here"),
+        ("mysql://host/energy", "no database that is known here"),
         ("://", "cannot be read"),
         ("postgresql://host:port/x", "cannot be read"),
     ],
