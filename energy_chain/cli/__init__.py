@@ -12,6 +12,7 @@ from energy_chain.cli import (
     accounts,
     bills,
     chains,
+    data,
     demo,
     homes,
     market,
@@ -58,6 +59,7 @@ TRY, SET_UP, TAKE_PART, LOOK = "Try it", "Set a market up", "Take part", "Look"
 app.command(rich_help_panel=TRY)(demo.demo)
 app.command(rich_help_panel=TRY)(simulate.simulate)
 app.command(rich_help_panel=TRY)(chains.ganache)
+app.add_typer(data.data, name="data", rich_help_panel=TRY)
 app.add_typer(chains.networks, name="networks", rich_help_panel=SET_UP)
 app.add_typer(accounts.accounts, name="accounts", rich_help_panel=SET_UP)
 app.command(rich_help_panel=SET_UP)(market.deploy)

@@ -40,7 +40,7 @@ class Spread(NamedTuple):
     low: float
     median: float
     high: float
-    count: int
+    number: int
 
     @classmethod
     def of(cls, values: Floats) -> Spread:
@@ -129,7 +129,7 @@ class Days:
     def hours(self) -> Floats:
         """The hour of the clock at which each period of a day begins."""
         step: float = self.period / _HOUR
-        return np.arange(self.load.shape[1]) * step
+        return np.arange(self.load.shape[1], dtype=np.float64) * step
 
 
 def whole_days(readings: Readings, period: timedelta | None = None) -> Days:
@@ -251,6 +251,7 @@ _MEASURES = (
     ("Ramp", "", "homes", "mean difference of a period to the next, over the mean"),
     ("Solar capacity factor", "", "homes", "mean production over the highest of a period"),
     ("Solar variation of days", "", "homes", "standard deviation of a day's over its mean"),
+    ("Solar ramp", "", "homes", "mean difference of a period to the next, over the mean"),
     ("Solar hour", "h", "homes", "mean hour of the clock, weighed by production"),
     ("Self-consumption", "", "homes", "share of production that is used in its period"),
     ("Self-sufficiency", "", "homes", "share of use that is produced in its period"),
@@ -282,6 +283,7 @@ def _of_homes(days: Days) -> dict[str, Floats]:
         "Ramp": np.abs(np.diff(load, axis=1)).mean(axis=(0, 1)) / mean,
         "Solar capacity factor": made / solar.max(axis=(0, 1)),
         "Solar variation of days": sunny.std(axis=0) / (made * solar.shape[1]),
+        "Solar ramp": np.abs(np.diff(solar, axis=1)).mean(axis=(0, 1)) / made,
         "Solar hour": (solar * middle[:, None]).mean(axis=(0, 1)) / made,
         "Self-consumption": used / made,
         "Self-sufficiency": np.where(made > 0, used, np.nan) / mean,
@@ -290,7 +292,8 @@ def _of_homes(days: Days) -> dict[str, Floats]:
 
 def _followed(days: Days) -> NDArray[np.bool_]:
     """Whether each day but the last is followed by the next one of the calendar."""
-    return np.diff([day.toordinal() for day in days.dates]) == 1
+    follows: NDArray[np.bool_] = np.diff([day.toordinal() for day in days.dates]) == 1
+    return follows
 
 
 def _shapes(days: Days, sides: list[Days]) -> dict[str, Floats]:
@@ -323,7 +326,8 @@ def _coincidence(days: Days) -> Floats:
     """Of each day."""
     highest = days.load.max(axis=1).sum(axis=1)
     together = days.load.sum(axis=2).max(axis=1)
-    return together[highest > 0] / highest[highest > 0]
+    daily: Floats = together[highest > 0] / highest[highest > 0]
+    return daily
 
 
 def _spread(values: dict[str, Floats], name: str) -> Spread | None:

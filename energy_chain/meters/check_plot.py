@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from energy_chain.errors import InvalidInput
 from energy_chain.meters.check import Days, whole_days
 from energy_chain.meters.readings import Readings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-FORMATS = (".png", ".svg")
 
 _COLOURS = ("#0072b2", "#d55e00")
 _SUN = "#e69f00"
@@ -28,40 +24,31 @@ _SETTINGS: dict[Any, Any] = {
     "axes.grid": True,
     "grid.color": "#dddddd",
     "axes.axisbelow": True,
-    "figure.constrained_layout.use": True,
-    "svg.hashsalt": "energy-chain",
-    "svg.fonttype": "none",
 }
 
 
-def draw(a: Readings, b: Readings, names: tuple[str, str], path: Path) -> None:
-    """Draw two neighbourhoods into a file.
+def draw_check(a: Readings, b: Readings, names: tuple[str, str]) -> Figure:
+    """Draw two neighbourhoods side by side.
 
     From the top: the mean day of a home with the middle 80 % of the homes; every
     home's load from its highest to its lowest, and a histogram of what homes use in
-    a day; and the middle week of the neighbourhood.
+    a day; and seven days of the neighbourhood, from the middle of the time.
 
     Args:
         a, b: the neighbourhoods, looked at by the longer of their periods.
         names: what to call them.
-        path: ends in .png or .svg.
 
     Raises:
-        InvalidInput: the path ends in something else or cannot be written, or a side has no
-            whole day.
+        InvalidInput: a side has no whole day, or their periods do not go together.
     """
-    if path.suffix.lower() not in FORMATS:
-        raise InvalidInput(f"{path} is no picture: give a name that ends in {' or '.join(FORMATS)}")
+    import matplotlib
+    from matplotlib.figure import Figure
+
     period = max(a.period, b.period)
     sides = [whole_days(readings, period) for readings in (a, b)]
-
-    import matplotlib
-
-    matplotlib.use("agg")
-    import matplotlib.pyplot as plt
-
     with matplotlib.rc_context(_SETTINGS):
-        figure, grid = plt.subplots(3, 2, figsize=(10, 10.5))
+        figure = Figure(figsize=(10, 10.5), layout="constrained")
+        grid = figure.subplots(3, 2)
         for axes, days, name, colour in zip(grid[0], sides, names, _COLOURS, strict=True):
             _mean_day(axes, days, name, colour)
         _duration(grid[1][0], sides, names)
@@ -72,17 +59,7 @@ def draw(a: Readings, b: Readings, names: tuple[str, str], path: Path) -> None:
             top = max(axes.get_ylim()[1] for axes in row)
             for axes in row:
                 axes.set_ylim(0, 1.15 * top)  # room for the legend
-        try:
-            _save(figure, path)
-        except OSError as error:
-            raise InvalidInput(f"{path} cannot be written: {error.strerror or error}") from None
-        finally:
-            plt.close(figure)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
-    figure.savefig(path, dpi=100, metadata=metadata)
+    return figure
 
 
 def _mean_day(axes: Axes, days: Days, name: str, colour: str) -> None:

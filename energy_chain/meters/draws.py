@@ -46,7 +46,7 @@ def lanes(drawn: NDArray[np.uint64]) -> NDArray[np.uint16]:
 
 def uniform(lane: NDArray[np.uint16]) -> Floats:
     """Between 0 and 1, neither of them included."""
-    return (lane + 0.5) * (1 / 65_536)
+    return (lane.astype(np.float64) + 0.5) * (1 / 65_536)
 
 
 def smooth(knots: Floats, days: NDArray[np.int64], every: int) -> Floats:

@@ -55,8 +55,12 @@ _FRONT_WORDS = 4
 _FRONT = 4
 """Days between two knots of the noise that makes spells of weather."""
 
-_PERFORMANCE = 0.83
+_PERFORMANCE = 0.87
 """What is left of a module's power behind wires, dirt and inverter."""
+_GLASS = 0.05
+"""The module's glass turns light away that comes aslant: b0 of ASHRAE's model of incidence."""
+_STANDING = 10.0
+"""What an inverter needs while it is on, in W for each kWp."""
 _GROUND = 0.2
 """Share of the light that the ground throws back."""
 
@@ -242,7 +246,7 @@ class _Sky:
         cover = cover * fortune / (cover * fortune + (1 - cover) * (1 - fortune))
         passing = _passing(u[:, :SLOTS])
         unsettled = 4 * cover * (1 - cover)
-        now = np.clip(cover[:, None] + 0.9 * unsettled[:, None] * (passing - 0.5), 0, 1)
+        now = np.clip(cover[:, None] + 1.1 * unsettled[:, None] * (passing - 0.5), 0, 1)
         slot = np.arange(SLOTS)
         late = -cosine((calendar.day_of_year - 1) / 365 - 28 / 365)
         mean = place.temperature + place.season_swing * late + 12 * (warmth - 0.5)
@@ -258,7 +262,7 @@ def _passing(u: Floats) -> Floats:
     following = np.concatenate((hours[:, 1:], hours[:, -1:]), axis=1)
     part = np.arange(4) / 4
     slow = hours[:, :, None] * (1 - part) + following[:, :, None] * part
-    result: Floats = 0.6 * slow.reshape(u.shape) + 0.4 * u
+    result: Floats = 0.4 * slow.reshape(u.shape) + 0.6 * u
     return result
 
 
@@ -287,13 +291,14 @@ def _production(homes: Homes, drawn: DayDraws, sky: _Sky, above: Sun, steps: _St
         )
         shade = 1 - broken * (uniform(chance[roof, slot]) - 0.5)
         plane = (
-            direct * np.maximum(facing, 0) * shade
+            direct * np.maximum(facing - _GLASS * (1 - facing), 0) * shade
             + diffuse * ((1 + slope) / 2)
             + level * (_GROUND * (1 - slope) / 2)
         )
         # A module is some 3 K warmer than the air for each 100 W/m², and loses 0.4 % a K.
         heat = 1 - 0.004 * (warm + 0.03 * plane - 25)
-        made[roof, light] = homes.solar_kwp[roof] * _PERFORMANCE * plane * heat
+        power = np.maximum(_PERFORMANCE * plane * heat - _STANDING, 0)
+        made[roof, light] = homes.solar_kwp[roof] * power
     return made
 
 

@@ -55,8 +55,8 @@ class _Appliance(NamedTuple):
 
 
 _APPLIANCES = (
-    _Appliance(0.20, 200, 1_400, (1.0,)),
-    _Appliance(0.26, 600, 2_800, (0.5, 1.0, 0.5)),
+    _Appliance(0.18, 200, 1_400, (1.0,)),
+    _Appliance(0.24, 600, 2_800, (0.5, 1.0, 0.5)),
     _Appliance(0.22, 500, 2_200, (0.8, 1.0, 0.3, 0.2, 0.7, 0.3)),
 )
 _PRESENCE = 1 - sum(appliance.share for appliance in _APPLIANCES)
@@ -123,7 +123,7 @@ def settle(seed: int, homes: int, place: Place, solar_share: float) -> Homes:
         base=base,
         active=np.maximum(mean - base - fridge, 0.3 * mean),
         # Larger homes have stronger appliances rather than only more of them.
-        scale=(0.6 + 1.2 * u[3] * u[3]) * np.sqrt(large),
+        scale=(0.4 + 1.4 * u[3] * u[3]) * np.sqrt(large),
         fridge=fridge,
         fridge_rate=0.16 + 0.14 * u[4],
         fridge_phase=u[5],
@@ -136,7 +136,7 @@ def settle(seed: int, homes: int, place: Place, solar_share: float) -> Homes:
         cooling_from=20 + 5 * u[15],
         heating=np.where(u[16] < place.heated, large * (20 + 90 * u[17]), 0),
         heating_below=14 + 4 * u[18],
-        setback=1.5 + 4 * u[19],
+        setback=1 + 3.5 * u[19],
         care=0.5 + 0.5 * u[20],
         car=np.where(u[21] < place.cars, np.where(u[22] < 0.5, 3_700.0, 11_000.0), 0.0),
         car_slot=70 + 20 * u[23],
@@ -249,7 +249,8 @@ def _habits(homes: Homes) -> Floats:
     bump = near * near * (3 - 2 * near) * (SLOTS / 10)
     weight = homes.habit_weight * 0.35
     made = 1 + weight[:, 0, None] * bump[:, 0] + weight[:, 1, None] * bump[:, 1]
-    return made / (1 + weight[:, 0] + weight[:, 1])[:, None]
+    own: Floats = made / (1 + weight[:, 0] + weight[:, 1])[:, None]
+    return own
 
 
 def _fridge(homes: Homes, calendar: Calendar) -> Floats:
@@ -291,7 +292,7 @@ def _climate(homes: Homes, drawn: DayDraws, weather: Weather, load: Floats) -> N
         cold = np.maximum(homes.heating_below[row] - night - outside, 0)
         need = homes.cooling[row] * warm + homes.heating[row] * cold
         cycle = uniform(drawn.slots[row, :, :, 0])
-        load[row] += (need * (0.4 + 1.2 * cycle)).reshape(days * SLOTS)
+        load[row] += (need * (0.5 + cycle)).reshape(days * SLOTS)
 
 
 def _cars(homes: Homes, drawn: DayDraws, load: Floats) -> None:

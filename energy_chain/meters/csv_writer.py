@@ -1,4 +1,4 @@
-"""Readings as files of the formats that the readers take."""
+"""Readings as a CSV file in long form, the one that `csv_reader` reads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from energy_chain.meters.readings import Readings
 _UWH_IN_KWH = 1_000_000_000
 
 
-def write_csv(
+def write_readings(
     readings: Readings,
     path: str | os.PathLike[str],
     written: Callable[[int], object] = lambda _: None,
