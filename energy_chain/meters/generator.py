@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from energy_chain.errors import InvalidInput
 from energy_chain.market import MAX_METERS
 from energy_chain.meters.draws import NEIGHBOURHOOD, lanes, smooth, uniform, words
-from energy_chain.meters.household import Calendar, DayDraws, Homes, Weather, draw, loads, settle
+from energy_chain.meters.household import Calendar, DayDraws, Homes, draw, loads, settle
 from energy_chain.meters.places import GERMANY, Place
 from energy_chain.meters.portable import Floats, cosine, sine
 from energy_chain.meters.readings import (
@@ -128,7 +128,7 @@ def generate(
     for begin in range(0, homes, at_once):
         part = neighbourhood.part(begin, begin + at_once)
         drawn = draw(seed, part, calendar.ordinal)
-        used = loads(part, calendar, drawn, sky.weather)[:, steps.slot]
+        used = loads(part, calendar, drawn, sky.temperature)[:, steps.slot]
         consumption[:, begin : begin + at_once] = _energies(used, steps.edges, bounds)
         made = _production(part, drawn, sky, above, steps)
         production[:, begin : begin + at_once] = _energies(made, steps.edges, bounds)
@@ -218,13 +218,13 @@ class _Sky:
         cover: of the sky by clouds, 0 to 1, of shape (days, 96).
         density: of the clouds, 0 to 1, of shape (days, 96).
         broken: how much clouds differ from roof to roof, of shape (days, 96).
-        weather: what homes feel of it.
+        temperature: in °C, of shape (days, 96).
     """
 
     cover: Floats
     density: Floats
     broken: Floats
-    weather: Weather
+    temperature: Floats
 
     @classmethod
     def over(cls, seed: int, calendar: Calendar, place: Place) -> _Sky:
@@ -253,7 +253,7 @@ class _Sky:
         swing = place.day_swing * (1 - 0.6 * cover)
         temperature = mean[:, None] + swing[:, None] * cosine((slot - 62) / SLOTS)
         density, broken = (np.repeat(of_day, SLOTS) for of_day in (u[:, SLOTS + 1], unsettled))
-        return cls(now, density.reshape(now.shape), broken.reshape(now.shape), Weather(temperature))
+        return cls(now, density.reshape(now.shape), broken.reshape(now.shape), temperature)
 
 
 def _passing(u: Floats) -> Floats:
@@ -274,7 +274,7 @@ def _production(homes: Homes, drawn: DayDraws, sky: _Sky, above: Sun, steps: _St
     slot = steps.slot[light]
     cover = sky.cover.reshape(-1)[slot]
     broken = sky.broken.reshape(-1)[slot] * 0.3
-    warm = sky.weather.temperature.reshape(-1)[slot]
+    warm = sky.temperature.reshape(-1)[slot]
     day_sun = Sun(
         *(getattr(above, name)[light] for name in ("east", "north", "up", "direct", "diffuse"))
     )

@@ -16,6 +16,7 @@ what heating, cooling and cars add. One home differs from it by
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from math import fsum
 from typing import NamedTuple
 
 import numpy as np
@@ -28,15 +29,17 @@ from energy_chain.meters.portable import Floats
 from energy_chain.meters.standard_load import SLOTS
 
 _TRAITS, _DAYS, _SPELLS = range(3)  # streams of a home
-TRAIT_WORDS = 12
+_TRAIT_WORDS = 12
 _DAY_WORDS = SLOTS + 4
 _SPELL_WORDS = 4
-SPELL = 16
+_SPELL = 16
 """Days between two knots of the noise that makes weeks busier or quieter."""
 
 _HOURS_A_YEAR = 8_760.0
 _LONGEST = 8
 """Slots that the longest appliance runs, beyond the one that it begins in."""
+_CHARGING = 24
+"""Slots that charging a car takes at the most."""
 
 
 class _Appliance(NamedTuple):
@@ -59,19 +62,8 @@ _APPLIANCES = (
     _Appliance(0.24, 600, 2_800, (0.5, 1.0, 0.5)),
     _Appliance(0.22, 500, 2_200, (0.8, 1.0, 0.3, 0.2, 0.7, 0.3)),
 )
-_PRESENCE = 1 - sum(appliance.share for appliance in _APPLIANCES)
+_PRESENCE = 1 - fsum(appliance.share for appliance in _APPLIANCES)
 """Share of light, screens and the like, which are on while people are in and awake."""
-
-
-@dataclass(frozen=True, slots=True)
-class Weather:
-    """What all homes of a neighbourhood share.
-
-    Attributes:
-        temperature: in °C, of shape (days, 96).
-    """
-
-    temperature: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +102,7 @@ class Homes:
 def settle(seed: int, homes: int, place: Place, solar_share: float) -> Homes:
     """Homes 1 to `homes` of a neighbourhood, by chance."""
     number = np.arange(1, homes + 1)
-    drawn = [words(seed, home, _TRAITS, 0, 1, TRAIT_WORDS)[0] for home in number.tolist()]
+    drawn = [words(seed, home, _TRAITS, 0, 1, _TRAIT_WORDS)[0] for home in number.tolist()]
     u = uniform(lanes(np.array(drawn)).reshape(homes, -1)).T
     mean = place.home_kwh * (0.62 + 1.1 * u[0] * np.sqrt(u[0])) * 1000 / _HOURS_A_YEAR
     large = place.home_kwh / 3_500  # in such places all that is heated, cooled or used is larger
@@ -127,7 +119,8 @@ def settle(seed: int, homes: int, place: Place, solar_share: float) -> Homes:
         fridge=fridge,
         fridge_rate=0.16 + 0.14 * u[4],
         fridge_phase=u[5],
-        shift=np.rint(10 * (u[6] - 0.5)).astype(np.int64),
+        # Earlier by half an hour: what is begun goes on, and weekends are late.
+        shift=np.rint(10 * (u[6] - 0.7)).astype(np.int64),
         late_weekend=np.rint(6 * u[7]).astype(np.int64),
         habit=SLOTS * np.stack((u[8], u[9]), 1),
         habit_weight=np.stack((2.2 * u[10] * u[10], 1.6 * u[11] * u[11]), 1),
@@ -166,7 +159,7 @@ class DayDraws:
 def draw(seed: int, homes: Homes, days: NDArray[np.int64]) -> DayDraws:
     """The chance of homes on consecutive days, given by their ordinals."""
     first, count = int(days[0]), len(days)
-    knot, knots = first // SPELL, int(days[-1]) // SPELL - first // SPELL + 2
+    knot, knots = first // _SPELL, int(days[-1]) // _SPELL - first // _SPELL + 2
     drawn = np.empty((len(homes.number), count, _DAY_WORDS), np.uint64)
     spells = np.empty((len(homes.number), knots, _SPELL_WORDS), np.uint64)
     for row, number in enumerate(homes.number.tolist()):
@@ -176,7 +169,7 @@ def draw(seed: int, homes: Homes, days: NDArray[np.int64]) -> DayDraws:
     return DayDraws(
         lanes(drawn[:, :, :SLOTS]),
         uniform(of_days),
-        smooth(uniform(lanes(spells)[:, :, 0, 0]), days, SPELL),
+        smooth(uniform(lanes(spells)[:, :, 0, 0]), days, _SPELL),
     )
 
 
@@ -202,10 +195,16 @@ class Calendar(NamedTuple):
         return cls(ordinal, month, of_year + 1, kind)
 
 
-def loads(homes: Homes, calendar: Calendar, drawn: DayDraws, weather: Weather) -> Floats:
+def loads(homes: Homes, calendar: Calendar, drawn: DayDraws, temperature: Floats) -> Floats:
     """Mean power, in W, of shape (homes, days * 96), by the clock on the wall.
 
     What began on the day before the first is not in it: give a day more than is wanted.
+
+    Args:
+        homes: whose.
+        calendar: of the days.
+        drawn: the chance of these homes and days.
+        temperature: outside, in °C, of shape (days, 96).
     """
     rows, days = drawn.spells.shape
     activity = _activity(homes, calendar, drawn).reshape(rows, -1)
@@ -217,7 +216,7 @@ def loads(homes: Homes, calendar: Calendar, drawn: DayDraws, weather: Weather) -
     load[:, days * SLOTS :] = 0
     for lane, appliance in enumerate(_APPLIANCES, 1):
         _run(appliance, activity, drawn.slots[..., lane].reshape(rows, -1), homes.scale, load)
-    _climate(homes, drawn, weather, inside)
+    _climate(homes, drawn, temperature, inside)
     _cars(homes, drawn, load)
     return inside
 
@@ -228,7 +227,8 @@ def _activity(homes: Homes, calendar: Calendar, drawn: DayDraws) -> Floats:
     shapes = standard_load.table()[pairs // 3, pairs % 3]
     # Of what everybody uses by night, most is what the base load and the fridge use already.
     shapes = shapes - 0.6 * shapes.min(axis=1, keepdims=True)
-    shapes = shapes / shapes.mean(axis=1, keepdims=True)
+    # What `sum` makes of floats hangs on the version of Python, and numpy's on the machine.
+    shapes = shapes * np.array([[SLOTS / fsum(shape)] for shape in shapes.tolist()])
     late = np.where(pairs % 3 == standard_load.WORKDAY, 0, homes.late_weekend[:, None])
     slot = (np.arange(SLOTS) - homes.shift[:, None, None] - late[:, :, None]) % SLOTS
     own = shapes[np.arange(len(pairs))[:, None], slot] * _habits(homes)[:, None, :]
@@ -268,7 +268,7 @@ def _run(
     load: Floats,
 ) -> None:
     """Adds what appliances of a class use to `load`."""
-    typical = (appliance.weakest + appliance.strongest) / 2 * sum(appliance.slots)
+    typical = (appliance.weakest + appliance.strongest) / 2 * fsum(appliance.slots)
     # Both sides in 65,536ths: a start is where the lane falls below.
     chance = activity * (appliance.share * 65_536 / typical / scale)[:, None]
     row, slot = np.nonzero(lane < chance)
@@ -278,17 +278,16 @@ def _run(
         load[row, slot + later] += share * power
 
 
-def _climate(homes: Homes, drawn: DayDraws, weather: Weather, load: Floats) -> None:
+def _climate(homes: Homes, drawn: DayDraws, outside: Floats, load: Floats) -> None:
     """Adds cooling and heating."""
     days = drawn.spells.shape[1]
-    hour = np.arange(SLOTS)
+    slot = np.arange(SLOTS)
     for row in np.flatnonzero(homes.cooling + homes.heating).tolist():
-        outside = weather.temperature
         on = drawn.days[row, :, 2] < homes.care[row]
         begin, end = drawn.days[row, :, 3] * 48, 60 + drawn.days[row, :, 4] * 40
-        awake = (hour > begin[:, None]) & (hour < end[:, None])
+        awake = (slot > begin[:, None]) & (slot < end[:, None])
         warm = np.maximum(outside - homes.cooling_from[row], 0) * (awake & on[:, None])
-        night = np.where((hour < 24) | (hour > 88), homes.setback[row], 0)
+        night = np.where((slot < 24) | (slot > 88), homes.setback[row], 0)
         cold = np.maximum(homes.heating_below[row] - night - outside, 0)
         need = homes.cooling[row] * warm + homes.heating[row] * cold
         cycle = uniform(drawn.slots[row, :, :, 0])
@@ -297,7 +296,7 @@ def _climate(homes: Homes, drawn: DayDraws, weather: Weather, load: Floats) -> N
 
 def _cars(homes: Homes, drawn: DayDraws, load: Floats) -> None:
     """Adds a car that comes home in the evening and charges what it drove."""
-    slots = np.arange(_LONGEST * 3)
+    slots = np.arange(_CHARGING)
     for row in np.flatnonzero(homes.car).tolist():
         drives = np.flatnonzero(drawn.days[row, :, 5] < 0.55)
         wh = 3_000 + 14_000 * drawn.days[row, drives, 6]

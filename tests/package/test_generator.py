@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import sys
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
 from energy_chain.errors import InvalidInput
-from energy_chain.meters import Readings, generate, net_positions
+from energy_chain.meters import Readings, SolarModel, generate, net_positions
+from energy_chain.meters import generator as generator_module
+from energy_chain.meters.places import CALIFORNIA, GERMANY, Place
 
 DAY = date(2024, 6, 15)
 HOUR = timedelta(hours=1)
@@ -27,7 +32,7 @@ def fingerprint(readings: Readings) -> str:
 def test_the_same_seed_gives_the_same_readings_everywhere() -> None:
     assert (
         fingerprint(generate(first=DAY))
-        == "f19a859975f83b7a5d743e17f3d8b1a34566af91bd42dd5e74f0f713782974a4"
+        == "4dc5926e256d0f5aebe0bdd4da01e26e332d222fc70101ed06062de5a8321aa3"
     )
 
 
@@ -43,6 +48,20 @@ def test_a_day_does_not_depend_on_the_days_before_it() -> None:
 def test_a_home_does_not_depend_on_the_number_of_homes() -> None:
     many = generate(homes=4, first=DAY).rows()
     assert [r for r in many if r.meter == "home-01"] == generate(homes=1, first=DAY).rows()
+
+
+def test_what_is_made_at_once_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    together = generate(homes=7, first=DAY, days=5)
+    monkeypatch.setattr(generator_module, "_HOME_DAYS", 1)
+    assert together.rows() == generate(homes=7, first=DAY, days=5).rows()
+
+
+def test_a_day_of_a_long_time_is_the_same_alone() -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    autumn = generate(homes=2, first=date(2024, 10, 1), days=60, timezone=zone)
+    for day in (date(2024, 10, 27), date(2024, 10, 28), date(2024, 11, 29)):
+        alone = generate(homes=2, first=day, timezone=zone).rows()
+        assert alone == [r for r in autumn.rows() if r.start.date() == day]
 
 
 def test_the_default_is_a_day_of_ten_homes_in_quarters_of_an_hour() -> None:
@@ -68,18 +87,37 @@ def test_energies_are_whole_wh_and_not_negative() -> None:
     assert all(e >= 0 and e % 1_000_000 == 0 for e in energies)
 
 
-def test_a_home_uses_two_to_six_mwh_a_year() -> None:
-    year = generate(first=date(2023, 1, 1), days=365, period=HOUR)
-    for meter in year.meters:
-        used = sum(r.consumption for r in year.rows() if r.meter == meter)
-        assert 2_000_000 < used / 1e6 < 6_000_000
+def test_the_homes_of_a_place_use_about_what_it_says_some_twice_as_much_as_others() -> None:
+    calm = replace(GERMANY, heated=0, cars=0)
+    year = generate(homes=60, first=date(2023, 1, 1), days=365, period=HOUR, place=calm)
+    used = year.consumption.sum(axis=0) / 1e9
+    assert used.mean() == pytest.approx(GERMANY.home_kwh, rel=0.1)
+    assert 1_500 < used.min() < used.max() / 2 < 4_000
 
 
-def test_the_energy_of_a_day_does_not_hang_on_the_period() -> None:
-    def produced(period: timedelta) -> int:
-        return sum(int(r.production) for r in generate(first=DAY, period=period).rows())
+def test_a_kwp_yields_about_a_mwh_a_year_in_germany_and_more_in_california() -> None:
+    made = [
+        generate(
+            homes=40, first=date(2023, 1, 1), days=365, period=HOUR, place=place, solar_share=1
+        ).production.sum()
+        / (40e9 * place.solar_kwp)
+        for place in (GERMANY, CALIFORNIA)
+    ]
+    assert 850 < made[0] < 1_100 < 1_250 < made[1] < 1_650
 
-    assert produced(timedelta(hours=24)) == pytest.approx(produced(timedelta(minutes=15)), rel=0.01)
+
+@pytest.mark.parametrize("minutes", [1, 5, 20, 30, 60, 480, 1440])
+def test_the_energy_of_a_day_does_not_hang_on_the_period(minutes: int) -> None:
+    quarters = generate(first=DAY)
+    others = generate(first=DAY, period=timedelta(minutes=minutes))
+    # What is rounded is half a Wh a period at the most, up or down.
+    for energy, of_quarters in (
+        (others.consumption, quarters.consumption),
+        (others.production, quarters.production),
+    ):
+        apart = abs(energy.sum(axis=0) - of_quarters.sum(axis=0)) / 1e6
+        assert (apart <= (len(energy) + 96) / 2).all()
+        assert energy.sum() == pytest.approx(of_quarters.sum(), rel=0.002)
 
 
 @pytest.mark.parametrize(("day", "hours"), [(date(2016, 11, 6), 25), (date(2017, 3, 12), 23)])
@@ -98,11 +136,125 @@ def test_periods_start_on_whole_multiples_since_1970() -> None:
     assert len(result.rows()) == 24
 
 
+def test_homes_have_spikes_and_quiet_hours() -> None:
+    """A standard load profile has a load factor of 0.5, and hardly a step."""
+    month = generate(homes=30, first=DAY, days=28, place=replace(GERMANY, heated=0, cars=0))
+    load = month.consumption / 1e9 * 4
+    factors = load.mean(axis=0) / load.max(axis=0)
+    assert 0.04 < np.median(factors) < 0.2
+    ramps = abs(np.diff(load, axis=0)).mean(axis=0) / load.mean(axis=0)
+    assert np.median(ramps) > 0.3
+    together = load.sum(axis=1)
+    assert together.max() < 0.4 * load.max(axis=0).sum()
+
+
+def test_people_do_not_live_the_same_day_twice() -> None:
+    days = generate(homes=20, first=DAY, days=28).consumption.reshape(28, 96, 20).sum(axis=1)
+    variation = days.std(axis=0) / days.mean(axis=0)
+    assert 0.1 < np.median(variation) < 0.6
+
+
+def test_dull_and_fine_days_come_in_spells_that_all_roofs_share() -> None:
+    year = generate(homes=4, first=date(2023, 1, 1), days=365, period=HOUR, solar_share=1)
+    days = year.production.reshape(365, 24, 4).sum(axis=1).astype(float)
+    summer = days[120:240]
+    assert summer.min() < 0.4 * summer.max()
+    assert np.corrcoef(summer[:, 0], summer[:, 1])[0, 1] > 0.9
+    total = days.sum(axis=1)
+    season = np.convolve(total, np.ones(61) / 61, "same")
+    rest = (total / season)[60:-60]
+    assert np.corrcoef(rest[1:], rest[:-1])[0, 1] > 0.2
+
+
+def test_roofs_face_different_ways() -> None:
+    month = generate(homes=30, first=DAY, days=28, solar_share=1)
+    made = month.production.reshape(28, 96, 30).mean(axis=0)
+    noon = (made * np.arange(96)[:, None]).sum(axis=0) / made.sum(axis=0) / 4
+    assert noon.min() < 11.8 < 12.2 < noon.max()
+
+
+@pytest.mark.parametrize(("share", "homes"), [(0, 0), (0.25, 5), (0.6, 12), (1, 20)])
+def test_as_many_homes_have_solar_as_are_asked_for(share: float, homes: int) -> None:
+    day = generate(homes=20, first=DAY, solar_share=share)
+    assert (day.production.sum(axis=0) > 0).sum() == homes
+
+
+def test_hot_afternoons_and_cold_nights_use_more_where_homes_cool_and_heat() -> None:
+    def used(place: Place, first: date) -> Any:
+        month = generate(homes=20, first=first, days=28, period=HOUR, place=place)
+        return month.consumption.reshape(28, 24, 20).mean(axis=(0, 2))
+
+    plain = replace(CALIFORNIA, cooled=0, heated=0)
+    july, january = date(2023, 7, 1), date(2023, 1, 1)
+    cooling = used(CALIFORNIA, july) - used(plain, july)
+    heating = used(CALIFORNIA, january) - used(plain, january)
+    assert cooling.argmax() in range(13, 20)
+    assert cooling[3] < 0.2 * cooling.max()
+    assert heating.argmax() in range(3, 12)
+
+
+def test_a_car_is_charged_in_the_evening() -> None:
+    without, with_cars = (
+        generate(homes=20, first=DAY, days=7, place=replace(GERMANY, cars=cars)).consumption
+        for cars in (0, 1)
+    )
+    charged = (with_cars - without).reshape(7, 96, 20) / 1e6
+    assert (charged >= 0).all()
+    assert 3_000 < charged.sum() / charged.any(axis=1).sum() < 17_000
+    assert (charged.any(axis=(0, 2)).nonzero()[0] >= 60).sum() > 20
+    assert not charged[:, 36:56].any()
+
+
+def test_south_of_the_equator_the_sun_stands_high_in_january() -> None:
+    south = replace(GERMANY, latitude=-GERMANY.latitude)
+    january, july = (
+        generate(first=date(2023, month, 1), days=28, place=south).production.sum()
+        for month in (1, 7)
+    )
+    assert january > 2 * july
+
+
+@pytest.mark.filterwarnings("ignore:DatetimeIndex")  # of pandas, about pvlib
+def test_the_sky_of_pvlib_is_like_our_own() -> None:
+    own, theirs = (
+        generate(first=date(2024, 6, 15), days=7, solar_model=model, timezone=zone)
+        for zone in [ZoneInfo("Europe/Berlin")]
+        for model in SolarModel
+    )
+    assert theirs.production.sum() == pytest.approx(own.production.sum(), rel=0.15)
+    assert (theirs.production != own.production).any()
+    assert (theirs.consumption == own.consumption).all()
+    middle = [r.production.sum(axis=1) @ np.arange(672) / r.production.sum() for r in (own, theirs)]
+    assert middle[0] == pytest.approx(middle[1], abs=1)
+
+
+def test_without_pvlib_its_sky_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pvlib.location", None)
+    with pytest.raises(InvalidInput, match=r"pip install 'energy-chain\[solar\]', or take"):
+        generate(first=DAY, solar_model=SolarModel.PVLIB)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"latitude": 80}, "latitude is 80; give -66 to 66"),
+        ({"cloud_summer": 1}, "cloud_summer is 1; give a share between 0 and 1"),
+        ({"cooled": 1.5}, "cooled is 1.5; give a share, 0 to 1"),
+        ({"home_kwh": 0}, "home_kwh is 0; give more than 0"),
+        ({"solar_kwp": -1}, "solar_kwp is -1; give more than 0"),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        replace(GERMANY, **arguments)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"homes": 0}, "homes is 0; give 1 to 65535"),
         ({"homes": 65_536}, "homes is 65536; give 1 to 65535"),
+        ({"solar_share": 1.5}, "solar_share is 1.5; give a share, 0 to 1"),
         ({"days": 0}, "days is 0; give 1 or more"),
         ({"period": timedelta(seconds=30)}, "period is 0:00:30; it must be at least 60 s"),
         ({"period": timedelta(minutes=7)}, "period is 0:07:00; it must divide a day"),
