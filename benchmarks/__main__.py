@@ -4,6 +4,7 @@ python -m benchmarks                  measure; write report, plots and the READM
 python -m benchmarks --check          measure; fail unless budget, report and README are current
 python -m benchmarks --budget         measure; write report and budget
 python -m benchmarks compare OLD NEW  what changed between two report.json, as Markdown
+python -m benchmarks meters           how fast made-up readings are made; write report/meters.md
 python -m benchmarks clock            wall-clock of a day on each chain, as ratios
 python -m benchmarks record           how fast the record catches up; write report/record.md
 """
@@ -218,6 +219,8 @@ def main(arguments: list[str] | None = None) -> int:
         "--postgres", metavar="URL", help="a PostgreSQL database; a record in it is deleted"
     )
     recording.set_defaults(run=run_record)
+    metering = commands.add_parser("meters", help="how fast made-up readings are made")
+    metering.set_defaults(run=run_meters)
     chosen = parser.parse_args(arguments)
     if chosen.day and not chosen.data:
         parser.error("--day is of the homes of --data: give both")
@@ -266,6 +269,14 @@ def run_record(arguments: argparse.Namespace) -> int:
     text = markdown(speeds(arguments.postgres))
     print(text, end="")
     (REPORT / "record.md").write_text(text)
+def run_meters(arguments: argparse.Namespace) -> int:
+    """Measures how fast readings are made up, prints it and writes it."""
+    from benchmarks.meter_speed import markdown, measure
+
+    text = markdown(*measure())
+    print(text, end="")
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    (arguments.output / "meters.md").write_text(text)
     return 0
 
 

@@ -233,7 +233,7 @@ _MEASURES = (
         LIKE_FIRST,
         "",
         "homes",
-        "correlation of a home's mean day with that of the first neighbourhood's other homes",
+        "correlation of a home's mean day with that of the first neighbourhood but for one home",
     ),
     (LIKE_SECOND, "", "homes", "the same with the second neighbourhood"),
     ("Hour of the peak", "h", "homes", "when the home's mean day is highest, over an hour"),
@@ -276,7 +276,7 @@ def _of_homes(days: Days) -> dict[str, Floats]:
         "Energy used": mean * load.shape[1],
         "Hour of the peak": np.where(mean > 0, an_hour.argmax(axis=0), np.nan),
         "Load factor": mean / in_a_row.max(axis=0),
-        "Variation of days": a_day.std(axis=0) / a_day.mean(axis=0),
+        "Variation of days": a_day.std(axis=0) / (mean * load.shape[1]),
         "Change to the next day": np.abs(np.diff(load, axis=0))[follows].mean(axis=(0, 1)) / mean,
         "Night base load": load[:, night].mean(axis=(0, 1)) / mean,
         "Lowest tenth": np.percentile(in_a_row, 10, axis=0) / mean,
@@ -301,16 +301,17 @@ def _shapes(days: Days, sides: list[Days]) -> dict[str, Floats]:
     own = _normalised(days)
     result = {}
     for name, other in zip((LIKE_FIRST, LIKE_SECOND), sides, strict=True):
-        theirs = _normalised(other)
-        whole = np.nansum(theirs, axis=1)
-        # Not with itself: of few homes each is a good part of the mean.
-        against = whole[:, None] - (np.nan_to_num(own) if other is days else 0)
-        result[name] = np.array(
-            [
-                np.corrcoef(home, rest)[0, 1]
-                for home, rest in zip(own.T, np.broadcast_to(against, own.shape).T, strict=True)
-            ]
-        )
+        theirs = np.nan_to_num(_normalised(other))
+        whole = theirs.sum(axis=1)
+        # Always with one home left out: on its own side that is the home itself, which would
+        # otherwise be like a mean of few of which it is one.
+        left_out = theirs[:, np.arange(own.shape[1]) % theirs.shape[1]]
+        against = whole[:, None] - left_out
+        # A day without ups and downs has no shape: its correlation is nan.
+        with np.errstate(invalid="ignore", divide="ignore"):
+            result[name] = np.array(
+                [np.corrcoef(home, rest)[0, 1] for home, rest in zip(own.T, against.T, strict=True)]
+            )
     return result
 
 
@@ -318,7 +319,8 @@ def _normalised(days: Days) -> Floats:
     """Mean day of each home, of shape (periods of a day, homes), its mean 1."""
     shape = days.load.mean(axis=0)
     mean = shape.mean(axis=0)
-    result: Floats = shape / np.where(mean > 0, mean, np.nan)
+    # Rounded, so that a day that is always the same does not get a shape from its last bits.
+    result: Floats = np.round(shape / np.where(mean > 0, mean, np.nan), 9)
     return result
 
 

@@ -532,6 +532,8 @@ def test_every_command_takes_a_network_that_does_not_have_it_as_its_subject() ->
     assert without == [
         "energy-chain simulate",
         "energy-chain ganache",
+        "energy-chain data generate",
+        "energy-chain data check",
         "energy-chain networks list",
         "energy-chain networks check",
         "energy-chain meters verify",
@@ -591,3 +593,4 @@ def test_help_imports_nothing_heavy_and_mistakes_nothing_of_a_chain() -> None:
     after_help, after_mistakes = ends[len(helps) - 1][1], ends[-1][1]
     assert heavy(after_help) == heavy(after_mistakes) == []
     assert "pydantic_settings" not in after_help
+    assert not {"demandlib", "matplotlib", "numpy", "pandas", "pvlib"} & set(after_help)
