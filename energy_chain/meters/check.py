@@ -1,9 +1,10 @@
 """How like one another two neighbourhoods are: made-up homes and measured ones, say.
 
-Each measure is taken of every home, or of every day where it is one of the whole
-neighbourhood, on both sides, at the longer of the two periods. Two sides are alike in
-a measure when the median of each lies within the middle 80 % of the other, so that a
-reader who is given one home or day could not tell from it where it belongs.
+Each measure is taken at the longer of the two periods, of every home; or of every day
+or week of all homes together, where it is the weather's, which homes share and one of
+them tells as much about as all. Two sides are alike in a measure when the median of
+each lies within the middle 80 % of the other, so that a reader who is given one home,
+day or week could not tell from it where it belongs.
 
 Sources: load factor and coincidence as in Willis, "Power Distribution Planning
 Reference Book", 2nd ed. 2004, chapter 3; self-consumption and self-sufficiency as in
@@ -30,6 +31,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 _HOUR = timedelta(hours=1)
 _UWH_IN_KWH = 1e9
+_WEEK = 7
 _NIGHT = (1, 5)
 """Hours of the clock from and to which the base load is looked at."""
 
@@ -60,7 +62,7 @@ class Measure:
     Attributes:
         name: for people.
         unit: of its figures; empty where they are shares or plain numbers.
-        across: what the spread is across: homes, or days.
+        across: what the spread is across: homes, days or weeks.
         meaning: how it is defined.
         a, b: its spread on each side; None where a side has nothing to measure, as the solar
             of homes that have none.
@@ -202,14 +204,14 @@ def compare(a: Readings, b: Readings) -> Comparison:
                 "whole days that follow each other"
             )
     values = [_of_homes(days) | _shapes(days, sides) for days in sides]
-    daily = [{"Peak coincidence": _coincidence(days)} for days in sides]
+    whole = [_of_all_homes(days) for days in sides]
     measures = [
         Measure(
             name,
             unit,
             across,
             meaning,
-            *(_spread((daily if across == "days" else values)[side], name) for side in (0, 1)),
+            *(_spread((values if across == "homes" else whole)[side], name) for side in (0, 1)),
         )
         for name, unit, across, meaning in _MEASURES
     ]
@@ -249,9 +251,9 @@ _MEASURES = (
     ("Night base load", "", "homes", "mean load from 1 to 5 o'clock over the mean"),
     ("Lowest tenth", "", "homes", "load that a tenth of the periods stay below, over the mean"),
     ("Ramp", "", "homes", "mean difference of a period to the next, over the mean"),
-    ("Solar capacity factor", "", "homes", "mean production over the highest of a period"),
-    ("Solar variation of days", "", "homes", "standard deviation of a day's over its mean"),
-    ("Solar ramp", "", "homes", "mean difference of a period to the next, over the mean"),
+    ("Solar capacity factor", "", "weeks", "mean production over the highest of any period"),
+    ("Solar variation of days", "", "weeks", "standard deviation of a day's over its mean"),
+    ("Solar ramp", "", "days", "mean difference of a period to the next, over the mean"),
     ("Solar hour", "h", "homes", "mean hour of the clock, weighed by production"),
     ("Self-consumption", "", "homes", "share of production that is used in its period"),
     ("Self-sufficiency", "", "homes", "share of use that is produced in its period"),
@@ -269,7 +271,6 @@ def _of_homes(days: Days) -> dict[str, Floats]:
     night = (hours >= _NIGHT[0]) & (hours < _NIGHT[1])
     used = np.minimum(load, solar).mean(axis=(0, 1))
     a_day = load.sum(axis=1)
-    sunny = solar.sum(axis=1)
     middle = hours + days.period / _HOUR / 2
     an_hour = load.mean(axis=0).reshape(24, -1, load.shape[2]).sum(axis=1)
     return {
@@ -281,9 +282,6 @@ def _of_homes(days: Days) -> dict[str, Floats]:
         "Night base load": load[:, night].mean(axis=(0, 1)) / mean,
         "Lowest tenth": np.percentile(in_a_row, 10, axis=0) / mean,
         "Ramp": np.abs(np.diff(load, axis=1)).mean(axis=(0, 1)) / mean,
-        "Solar capacity factor": made / solar.max(axis=(0, 1)),
-        "Solar variation of days": sunny.std(axis=0) / (made * solar.shape[1]),
-        "Solar ramp": np.abs(np.diff(solar, axis=1)).mean(axis=(0, 1)) / made,
         "Solar hour": (solar * middle[:, None]).mean(axis=(0, 1)) / made,
         "Self-consumption": used / made,
         "Self-sufficiency": np.where(made > 0, used, np.nan) / mean,
@@ -324,12 +322,26 @@ def _normalised(days: Days) -> Floats:
     return result
 
 
-def _coincidence(days: Days) -> Floats:
-    """Of each day."""
+def _of_all_homes(days: Days) -> dict[str, Floats]:
+    """Measures of all homes together: of days, and of weeks, whole ones but for a single short one.
+
+    Days without a load or without sun have none.
+    """
     highest = days.load.max(axis=1).sum(axis=1)
     together = days.load.sum(axis=2).max(axis=1)
-    daily: Floats = together[highest > 0] / highest[highest > 0]
-    return daily
+    solar = days.solar.sum(axis=2)
+    a_day = solar.sum(axis=1)
+    sunny = a_day > 0
+    week = min(_WEEK, len(solar))
+    weeks = a_day[: len(a_day) // week * week].reshape(-1, week)
+    weeks = weeks[weeks.sum(axis=1) > 0]
+    ramps = np.abs(np.diff(solar[sunny], axis=1)).mean(axis=1)
+    return {
+        "Peak coincidence": together[highest > 0] / highest[highest > 0],
+        "Solar capacity factor": weeks.mean(axis=1) / max(solar.max() * solar.shape[1], 1e-9),
+        "Solar variation of days": weeks.std(axis=1) / weeks.mean(axis=1),
+        "Solar ramp": ramps * solar.shape[1] / a_day[sunny],
+    }
 
 
 def _spread(values: dict[str, Floats], name: str) -> Spread | None:

@@ -5,9 +5,9 @@ neighbourhood share the weather: spells of fine and dull days, clouds that pass,
 the temperature. Roofs differ in size, slope and direction.
 
 Everything is made in quarters of an hour, as whole microwatt-hours, and then added
-up to periods: what a home uses on a day does not hang on the period. Shorter periods
-divide a quarter evenly. People follow the clock on the wall, daylight saving
-included; the sun follows the instant.
+up to periods and counted in whole Wh, as a meter does: what a home uses on a day does
+not hang on the period. Shorter periods divide a quarter evenly. People follow the
+clock on the wall, daylight saving included; the sun follows the instant.
 
 Chance hangs on seed, home and day alone (see `draws`), and floats are added,
 multiplied and divided only (see `portable`), so neither the machine nor what else is
@@ -129,9 +129,9 @@ def generate(
         part = neighbourhood.part(begin, begin + at_once)
         drawn = draw(seed, part, calendar.ordinal)
         used = loads(part, calendar, drawn, sky.temperature)[:, steps.slot]
-        consumption[:, begin : begin + at_once] = _energies(used, steps.edges, bounds)
+        consumption[:, begin : begin + at_once] = _energies(used, steps, bounds)
         made = _production(part, drawn, sky, above, steps)
-        production[:, begin : begin + at_once] = _energies(made, steps.edges, bounds)
+        production[:, begin : begin + at_once] = _energies(made, steps, bounds)
     return Readings(
         period,
         tuple(f"home-{number:02}" for number in range(1, homes + 1)),
@@ -158,6 +158,7 @@ class _Steps:
     Attributes:
         edges: where they begin, and where the last one ends, in seconds since 1970.
         middle: of each.
+        midnight: the number of the step with which the day of each begins.
         slot: of each by the clock on the wall, counted from midnight of the day before the first.
         longitude: of the middle of the time zone then, in degrees.
         days: how many calendar days they reach into.
@@ -165,6 +166,7 @@ class _Steps:
 
     edges: NDArray[np.int64]
     middle: NDArray[np.int64]
+    midnight: NDArray[np.int64]
     slot: NDArray[np.int64]
     longitude: Floats
     days: int
@@ -174,7 +176,8 @@ def _steps(first: date, end: int, zone: tzinfo) -> _Steps:
     """Those of the calendar days from `first` on until `end`, in seconds since 1970."""
     day = first
     begin = _seconds(day_start(day, zone))
-    begins, slots, longitudes = [], [], []
+    begins, midnights, slots, longitudes = [], [], [], []
+    past = 0  # steps of the days before
     meridians: dict[int, float] = {}
     number = 0
     while begin < end:
@@ -191,6 +194,8 @@ def _steps(first: date, end: int, zone: tzinfo) -> _Steps:
         if year not in meridians:
             meridians[year] = _meridian(year, zone)
         begins.append(starts)
+        midnights.append(np.full(len(starts), past))
+        past += len(starts)
         slots.append(slot + number * SLOTS)
         longitudes.append(np.full(len(starts), meridians[year]))
         begin = next_begin
@@ -198,6 +203,7 @@ def _steps(first: date, end: int, zone: tzinfo) -> _Steps:
     return _Steps(
         edges,
         (edges[:-1] + edges[1:]) // 2,
+        np.concatenate(midnights),
         np.concatenate(slots),
         np.concatenate(longitudes),
         number,
@@ -302,29 +308,31 @@ def _production(homes: Homes, drawn: DayDraws, sky: _Sky, above: Sun, steps: _St
     return made
 
 
-def _energies(
-    power: Floats, edges: NDArray[np.int64], bounds: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Energy, rounded to whole Wh, between bounds: in µWh, of shape (bounds - 1, homes).
+def _energies(power: Floats, steps: _Steps, bounds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Energy between bounds, in µWh of whole Wh, of shape (bounds - 1, homes).
+
+    Rounded as a meter counts, from midnight on: what one period is short of is in the
+    next, and the day is right to the Wh whatever the period.
 
     Args:
         power: in W, of shape (homes, steps).
-        edges: of the steps, in seconds.
-        bounds: in seconds, within the edges.
+        steps: of the power.
+        bounds: of the periods, in seconds since 1970, within the steps' edges.
     """
     # Whole numbers from here on: their sums are exact in any order.
     energy = (power * _UWH_A_WATT).astype(np.int64)
     sums = np.zeros((energy.shape[0], energy.shape[1] + 1), np.int64)
     np.cumsum(energy, axis=1, out=sums[:, 1:])
-    step = np.searchsorted(edges, bounds, side="right") - 1
+    step = np.searchsorted(steps.edges, bounds, side="right") - 1
     reached = sums[:, step]
-    past = bounds - edges[step]
+    past = bounds - steps.edges[step]
     if past.any():
         within = np.minimum(step, energy.shape[1] - 1)
         reached = reached + energy[:, within] * past // _SLOT
-    between = np.diff(reached, axis=1)
-    rounded: NDArray[np.int64] = ((between + UWH // 2) // UWH * UWH).T
-    return rounded
+    midnight = sums[:, steps.midnight[step[:-1]]] - UWH // 2  # half a Wh more: to the nearest
+    counted = (reached[:, 1:] - midnight) // UWH - (reached[:, :-1] - midnight) // UWH
+    result: NDArray[np.int64] = (counted * UWH).T
+    return result
 
 
 def _seconds(instant: datetime) -> int:

@@ -107,7 +107,7 @@ def settle(seed: int, homes: int, place: Place, solar_share: float) -> Homes:
     mean = place.home_kwh * (0.62 + 1.1 * u[0] * np.sqrt(u[0])) * 1000 / _HOURS_A_YEAR
     large = place.home_kwh / 3_500  # in such places all that is heated, cooled or used is larger
     fridge = 40 + 50 * u[1]
-    base = mean * (0.05 + 0.25 * u[2])
+    base = mean * (0.07 + 0.25 * u[2])
     # By number and not by chance, so that even a small neighbourhood can trade.
     has_solar = np.ceil(number * solar_share) > np.ceil((number - 1) * solar_share)
     return Homes(
@@ -122,14 +122,14 @@ def settle(seed: int, homes: int, place: Place, solar_share: float) -> Homes:
         # Earlier by half an hour: what is begun goes on, and weekends are late.
         shift=np.rint(10 * (u[6] - 0.7)).astype(np.int64),
         late_weekend=np.rint(6 * u[7]).astype(np.int64),
-        habit=SLOTS * np.stack((u[8], u[9]), 1),
+        habit=24 + 66 * np.stack((u[8], u[9]), 1),  # while people are awake
         habit_weight=np.stack((2.2 * u[10] * u[10], 1.6 * u[11] * u[11]), 1),
         restless=0.5 + 0.5 * u[12],
         cooling=np.where(u[13] < place.cooled, large * (30 + 110 * u[14]), 0),
         cooling_from=20 + 5 * u[15],
         heating=np.where(u[16] < place.heated, large * (20 + 90 * u[17]), 0),
         heating_below=14 + 4 * u[18],
-        setback=1 + 3.5 * u[19],
+        setback=0.5 + 3 * u[19],
         care=0.5 + 0.5 * u[20],
         car=np.where(u[21] < place.cars, np.where(u[22] < 0.5, 3_700.0, 11_000.0), 0.0),
         car_slot=70 + 20 * u[23],
@@ -226,7 +226,7 @@ def _activity(homes: Homes, calendar: Calendar, drawn: DayDraws) -> Floats:
     pairs, day_pair = np.unique(calendar.month * 3 + calendar.kind, return_inverse=True)
     shapes = standard_load.table()[pairs // 3, pairs % 3]
     # Of what everybody uses by night, most is what the base load and the fridge use already.
-    shapes = shapes - 0.6 * shapes.min(axis=1, keepdims=True)
+    shapes = shapes - 0.45 * shapes.min(axis=1, keepdims=True)
     # What `sum` makes of floats hangs on the version of Python, and numpy's on the machine.
     shapes = shapes * np.array([[SLOTS / fsum(shape)] for shape in shapes.tolist()])
     late = np.where(pairs % 3 == standard_load.WORKDAY, 0, homes.late_weekend[:, None])

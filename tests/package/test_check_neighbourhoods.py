@@ -82,9 +82,6 @@ ENERGIES = [5.7 / 2, 6.8 / 2, 5.2 / 2]
             "Ramp",
             [2 * up / 46 * 24 / energy for up, energy in zip((0.9, 2, 0.4), ENERGIES, strict=True)],
         ),
-        ("Solar capacity factor", [0.6 / 48 / 0.4, 0.15 / 48 / 0.1]),
-        ("Solar variation of days", [0.1 / 0.3, 0.025 / 0.075]),
-        ("Solar ramp", [2 * 0.6 / 46 / (0.6 / 48), 2 * 0.15 / 46 / (0.15 / 48)]),
         ("Solar hour", [(12.5 * 2 + 13.5) / 3, (12.5 * 2 + 13.5) / 3]),
         ("Self-consumption", [0.2 / 0.6, 0.15 / 0.15]),
         ("Self-sufficiency", [0.2 / 5.7, 0.15 / 6.8]),
@@ -96,6 +93,36 @@ def test_a_measure_of_homes_is_what_it_says(name: str, of_homes: list[float]) ->
     assert found is not None
     assert found.number == len(of_homes)
     assert found[:3] == pytest.approx(tuple(np.percentile(of_homes, (10, 50, 90))))
+
+
+@pytest.mark.parametrize(
+    ("name", "of_days_or_weeks"),
+    [
+        # The sun of all homes: 0.5 kWh on one day, 0.25 on the other, each within an hour.
+        ("Solar capacity factor", [0.375 / 24 / 0.5]),
+        ("Solar variation of days", [0.125 / 0.375]),
+        ("Solar ramp", [2 / 23 * 24] * 2),
+    ],
+)
+def test_a_measure_of_the_weather_is_of_all_homes_together(
+    name: str, of_days_or_weeks: list[float]
+) -> None:
+    found = medians(name)
+    assert found is not None
+    assert found.number == len(of_days_or_weeks)
+    assert found.median == pytest.approx(np.median(of_days_or_weeks))
+
+
+def test_weeks_are_whole_where_there_is_one() -> None:
+    hours = np.arange(24 * 16)
+    load, solar = np.full((len(hours), 2), 100), np.zeros((len(hours), 2))
+    solar[12::24] = 100 + hours[::24, None]
+    measure = of(compare(readings(load, solar), readings(load)), "Solar variation of days")
+    assert measure.a is not None
+    assert measure.a.number == 2
+    weeks = solar[12::24, 0][:14].reshape(2, 7)
+    assert measure.a.median == pytest.approx((weeks.std(axis=1) / weeks.mean(axis=1)).mean())
+    assert measure.across == "weeks"
 
 
 def test_peak_coincidence_is_of_days() -> None:
