@@ -15,7 +15,8 @@ class Place:
         name: for people.
         latitude: in degrees, north positive, -66 to 66. The sun stands highest at noon of the
             zone's standard time.
-        cloud_winter, cloud_summer: mean cover of the sky, above 0 and below 1.
+        cloud_winter, cloud_summer: mean cover of the sky as it takes to give the production of
+            the place's roofs, above 0 and below 1.
         temperature: mean of the year, in °C.
         season_swing, day_swing: from the mean to the warmest, of the year's course and a clear
             day's, in K.
@@ -83,7 +84,10 @@ CALIFORNIA = Place(
     cooled=1.0,
     heated=0.9,
 )
-"""Inland in the south of the state: hot afternoons in summer, mild winters, heat pumps for both."""
+"""Inland in the south: hot summers, mild winters, and one machine that cools and heats.
+
+Set so that its homes are like ten measured ones: see docs/meter-data.md.
+"""
 
 PLACES = {place.name: place for place in (GERMANY, CALIFORNIA)}
 """By name."""
