@@ -189,7 +189,7 @@ def _steps(first: date, end: int, zone: tzinfo) -> _Steps:
             slot = np.arange(SLOTS)
         else:
             times = [local_time(_EPOCH + s * _SECOND, zone) for s in starts.tolist()]
-            slot = np.array([time.hour * 4 + time.minute // 15 for time in times])
+            slot = np.array([time.hour * 4 + time.minute // 15 for time in times], np.int64)
         year = day.year
         if year not in meridians:
             meridians[year] = _meridian(year, zone)

@@ -153,6 +153,33 @@ def test_the_days_when_the_clocks_change_have_their_own_length(day: date, hours:
     assert {r.start.date() for r in result.rows()} == {day}
 
 
+@pytest.mark.parametrize(
+    ("zone", "first", "periods"),
+    [
+        ("Pacific/Apia", date(2011, 12, 29), 2 * 96),  # without the 30th, when the date line moved
+        ("Australia/Lord_Howe", date(2024, 4, 6), 3 * 96 + 2),  # half an hour of daylight saving
+        ("Europe/Amsterdam", date(1850, 6, 1), 3 * 96),  # 19 minutes and 32 seconds
+        ("America/Sao_Paulo", date(2018, 11, 3), 3 * 96 - 4),  # without the first midnight hour
+    ],
+)
+def test_odd_days_have_their_own_length_too(zone: str, first: date, periods: int) -> None:
+    days = generate(homes=2, first=first, days=3, timezone=ZoneInfo(zone))
+    assert len(days.starts) == periods
+    assert (days.consumption > 0).all()
+
+
+def test_a_period_that_ends_on_the_next_day_is_of_the_day_it_starts_on() -> None:
+    zone = ZoneInfo("Europe/Berlin")  # in summer a day of UTC begins at two o'clock
+    week = generate(homes=3, first=DAY, days=7, period=timedelta(days=1), timezone=zone)
+    assert [start.hour for start in week.starts] == [2] * 7
+    alone = generate(
+        homes=3, first=DAY + timedelta(days=3), period=timedelta(days=1), timezone=zone
+    )
+    assert alone.consumption.tolist() == week.consumption[3:4].tolist()
+    quarters = generate(homes=3, first=DAY, days=8, timezone=zone).consumption
+    assert abs(quarters[8 : 8 + 96].sum(axis=0) - week.consumption[0]).max() <= 10**6
+
+
 def test_periods_start_on_whole_multiples_since_1970() -> None:
     zone = ZoneInfo("Asia/Kolkata")
     result = generate(homes=1, first=DAY, period=HOUR, timezone=zone)
