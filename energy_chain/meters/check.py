@@ -32,6 +32,8 @@ _SECOND = timedelta(seconds=1)
 _HOUR = timedelta(hours=1)
 _UWH_IN_KWH = 1e9
 _WEEK = 7
+_MOST_ASKED = 200
+"""Homes of a side of which the nearest other one is looked for: all pairs are in memory."""
 _NIGHT = (1, 5)
 """Hours of the clock from and to which the base load is looked at."""
 
@@ -142,13 +144,13 @@ def whole_days(readings: Readings, period: timedelta | None = None) -> Days:
         period: to add up to; a multiple of the readings' own, which is taken by default.
 
     Raises:
-        InvalidInput: the period is no such multiple or longer than an hour, or no day is whole.
+        InvalidInput: the period is no such multiple or no part of an hour, or no day is whole.
     """
     wanted = period or readings.period
-    if wanted % readings.period or wanted > _HOUR or DAY % wanted:
+    if wanted % readings.period or _HOUR % wanted:
         raise InvalidInput(
             f"readings of {readings.period} cannot be compared by periods of {wanted}: "
-            "give readings of an hour or less, the longer periods a multiple of the shorter"
+            "give readings whose periods divide an hour, the longer a multiple of the shorter"
         )
     count = wanted // readings.period
     a_day = DAY // readings.period
@@ -220,7 +222,7 @@ def compare(a: Readings, b: Readings) -> Comparison:
         period,
         (sides[0].load.shape[2], sides[1].load.shape[2]),
         (len(sides[0].dates), len(sides[1].dates)),
-        tuple(float((days.solar.sum(axis=(0, 1)) > 0).mean()) for days in sides),  # type: ignore[arg-type]
+        (_solar_share(sides[0]), _solar_share(sides[1])),
         tuple(measures),
         told,
         guessed,
@@ -344,6 +346,10 @@ def _of_all_homes(days: Days) -> dict[str, Floats]:
     }
 
 
+def _solar_share(days: Days) -> float:
+    return float((days.solar.sum(axis=(0, 1)) > 0).mean())
+
+
 def _spread(values: dict[str, Floats], name: str) -> Spread | None:
     known = values[name][~np.isnan(values[name])]
     return Spread.of(known) if len(known) else None
@@ -354,11 +360,12 @@ def _told(values: list[dict[str, Floats]]) -> tuple[int, int]:
 
     Measures are put on one scale by their standard deviation over all homes. Those
     that a home of either side lacks are left out. So that the sides are of one size,
-    as many homes are taken of each as the smaller one has, evenly from its list.
+    as many homes are taken of each as the smaller one has, and some hundreds at most,
+    evenly from its list.
     """
     tables: list[Any] = [np.array([side[name] for name in side]).T for side in values]
     tables = [table[~np.isnan(table).all(axis=1)] for table in tables]
-    size = min(len(table) for table in tables)
+    size = min(_MOST_ASKED, *(len(table) for table in tables))
     points = np.concatenate([table[np.arange(size) * len(table) // size] for table in tables])
     points = points[:, ~np.isnan(points).any(axis=0)]
     spread = points.std(axis=0)

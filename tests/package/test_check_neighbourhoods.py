@@ -234,9 +234,18 @@ def test_days_on_which_the_clocks_change_are_left_out() -> None:
         (np.ones((48, 1)), HOUR, "the first neighbourhood is too small"),
         (np.zeros((48, 3)), HOUR, "the first neighbourhood is too small"),
         (np.ones((48, 2)), timedelta(hours=2), "readings of 2:00:00 cannot be compared"),
+        (np.ones((96, 2)), timedelta(minutes=45), "cannot be compared by periods of 1:00:00"),
         (np.ones((192, 2)), timedelta(minutes=40), "cannot be compared by periods of 1:00:00"),
     ],
-    ids=["no whole day", "one day", "one home", "no load", "too long", "no multiple"],
+    ids=[
+        "no whole day",
+        "one day",
+        "one home",
+        "no load",
+        "too long",
+        "no part of an hour",
+        "no multiple",
+    ],
 )
 def test_what_cannot_be_compared_is_refused(load: Any, period: timedelta, message: str) -> None:
     sound = readings(two_days()[0])
