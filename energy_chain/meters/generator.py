@@ -10,9 +10,9 @@ not hang on the period. Shorter periods divide a quarter evenly. People follow t
 clock on the wall, daylight saving included; the sun follows the instant.
 
 Chance hangs on seed, home and day alone (see `draws`), and floats are added,
-multiplied and divided only (see `portable`), so neither the machine nor what else is
-asked for shows in a reading. The solar model of pvlib is the exception: its last
-bits are of the machine, and it changes with its version.
+multiplied, divided and put under a square root only (see `portable`), so neither the
+machine nor what else is asked for shows in a reading. The solar model of pvlib is the
+exception: its last bits are of the machine, and it changes with its version.
 """
 
 from __future__ import annotations
