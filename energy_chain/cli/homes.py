@@ -10,7 +10,7 @@ import typer
 
 from energy_chain.cli import options
 from energy_chain.cli.printing import count, output, print_json, print_receipt
-from energy_chain.cli.readings import readings_of
+from energy_chain.cli.readings import chosen_readings, file_options
 from energy_chain.cli.session import Session
 from energy_chain.errors import InvalidInput
 from energy_chain.events import DeliveryConfirmed
@@ -19,7 +19,7 @@ from energy_chain.units import kwh, parse_energy
 if TYPE_CHECKING:
     from energy_chain.events import Receipt
     from energy_chain.ledger import Ledger
-    from energy_chain.meters import Readings
+    from energy_chain.meters import FileOptions, Readings
     from energy_chain.schedule import PeriodEnergy, PostingReport
 
 EnergyArgument = Annotated[
@@ -46,19 +46,20 @@ producer = typer.Typer(no_args_is_help=True, help="Act for a producer: offer sur
 consumer = typer.Typer(no_args_is_help=True, help="Act for a consumer: ask for energy, draw it.")
 
 
+@options.gives(file=file_options)
 def home_readings(
     data: options.DataOption = None,
     start: StartOption = None,
     days: options.DaysOption = 1,
     seed: options.SeedOption = None,
-    unit: options.UnitOption = options.Unit.KWH,
-    column: options.ColumnOption = None,
-    timezone: options.TimezoneOption = None,
+    *,
+    file: FileOptions,
 ) -> Readings:
     """The readings from `start` on that the options of the same names describe."""
-    readings = readings_of(data, start, days, None, seed, unit, column, timezone)
+    first = start.date() if start else None
+    readings = chosen_readings(data, first, days, None, seed, file)
     zone = readings.starts[0].tzinfo
-    if start is None and data is None:
+    if start is None and not data:
         start = datetime.combine(readings.starts[0], NOON)
     return readings if start is None else readings.since(start.replace(tzinfo=zone))
 

@@ -19,10 +19,37 @@ from energy_chain.errors import EnergyChainError
 
 
 class Unit(StrEnum):
-    """Unit of the energies in a file."""
+    """Unit of the values in a file."""
 
     KWH = "kWh"
     WH = "Wh"
+    KW = "kW"
+    W = "W"
+
+
+class Format(StrEnum):
+    """Format of a file of readings."""
+
+    LONG = "long"
+    WIDE = "wide"
+    SINGLE = "single"
+    GREEN_BUTTON = "green-button"
+    P1 = "p1"
+    PARQUET = "parquet"
+
+
+class Label(StrEnum):
+    """Which end of a period a time names."""
+
+    START = "start"
+    END = "end"
+
+
+class DecimalMark(StrEnum):
+    """What stands before the decimals of a number."""
+
+    POINT = "point"
+    COMMA = "comma"
 
 
 def complete_network(incomplete: str) -> Iterator[str]:
@@ -98,8 +125,12 @@ RecordOption: TypeAlias = Annotated[
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 DataOption: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(help="CSV file of meter readings; without it, readings are made up."),
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE",
+        help="File of meter readings, or a folder of them; may be given more than once. Without "
+        "it, readings are made up. energy-chain data inspect says what is in a file.",
+    ),
 ]
 DayOption: TypeAlias = Annotated[
     datetime | None,
@@ -120,14 +151,61 @@ SeedOption: TypeAlias = Annotated[
     int | None, typer.Option(help="Seed of readings that are made up; 0 by default.")
 ]
 UnitOption: TypeAlias = Annotated[
-    Unit, typer.Option(help="Unit of the file's energies.", case_sensitive=False)
+    Unit | None,
+    typer.Option(
+        help="Unit of the file's values; kW and W are mean power. By default what its columns' "
+        "names say, else kWh.",
+        case_sensitive=False,
+    ),
+]
+FormatOption: TypeAlias = Annotated[
+    Format | None,
+    typer.Option(
+        help="Format of the file, where it cannot be found out: CSV with a line for each meter and "
+        "period (long), with columns for each meter (wide) or of one meter (single), Green Button, "
+        "P1 telegrams, Parquet."
+    ),
+]
+RegistersOption: TypeAlias = Annotated[
+    bool, typer.Option("--registers", help="The file's values are cumulative registers.")
+]
+DigitsOption: TypeAlias = Annotated[
+    int | None,
+    typer.Option(min=1, max=9, help="Digits of a register in kWh, where it begins again at zero."),
+]
+LabelOption: TypeAlias = Annotated[
+    Label, typer.Option(help="Whether the file's times are of the starts or ends of periods.")
+]
+PeriodOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DURATION",
+        help="How long the file's periods are, such as 15min, where its times do not tell; P1 "
+        "telegrams are read every 15min.",
+    ),
+]
+DecimalOption: TypeAlias = Annotated[
+    DecimalMark | None,
+    typer.Option(help="What stands before the file's decimals, where it cannot be found out."),
+]
+EncodingOption: TypeAlias = Annotated[
+    str, typer.Option(help="Encoding of a CSV file, such as latin-1.")
+]
+MeterNameOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--meter-name",
+        metavar="NAME",
+        help="Meter of a file that does not name it; by default the file's name.",
+    ),
 ]
 ColumnOption: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         metavar="ROLE=NAME",
-        help="Name of a column of the file; ROLE is meter, period_start, consumption or "
-        "production. May be given more than once.",
+        help="Name of a column of a CSV file; ROLE is meter, period_start, consumption or "
+        "production, or consumption:METER and production:METER where each meter has columns of its "
+        "own. NAME - says that there is no such column. May be given more than once.",
     ),
 ]
 TimezoneOption: TypeAlias = Annotated[
@@ -163,8 +241,8 @@ def reading(contract: ContractOption = None, network: NetworkOption = None) -> S
     return Session(network, contract=contract)
 
 
-def gives(**makers: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Gives a command what is made of options that several commands share.
+def gives(**makers: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Gives a command, or a maker, what is made of options that several commands share.
 
     `@gives(session=signing)` puts the options of `signing` in the place of the
     command's parameter `session`, and what `signing` makes of them into it.
@@ -172,16 +250,16 @@ def gives(**makers: Callable[..., Any]) -> Callable[[Callable[..., None]], Calla
     """
     wanted = {name: _parameters(maker) for name, maker in makers.items()}
 
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         parameters = _parameters(command, wanted)
 
         @wraps(command)
-        def run(**given: Any) -> None:
+        def run(**given: Any) -> Any:
             for name, maker in makers.items():
                 given[name] = maker(
                     **{option.name: given.pop(option.name) for option in wanted[name]}
                 )
-            command(**given)
+            return command(**given)
 
         run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -199,7 +277,10 @@ def _parameters(
         if parameter.name in instead:
             found += instead[parameter.name]
         else:
-            # Annotations are text. Those that are left out may be known to type checkers only.
-            annotation = eval(parameter.annotation, function.__globals__)  # nosec B307
+            # Text, unless it was looked at before. Names that are left out may be known to type
+            # checkers only.
+            annotation = parameter.annotation
+            if isinstance(annotation, str):
+                annotation = eval(annotation, function.__globals__)  # nosec B307
             found.append(parameter.replace(annotation=annotation, kind=Parameter.KEYWORD_ONLY))
     return found

@@ -4,19 +4,33 @@ Energies are whole microwatt-hours in readings and whole Wh in orders, times are
 aware, and nothing is ever guessed: readings that are missing, doubled or
 unreadable are refused with their lines.
 
-    read_csv        measured readings from a CSV file
+    measure         what stands in files of any format that is read
+    complete        one reading for each meter and period of it, or a refusal
+    read_readings   both at once
+    inspect         what is in files, and what they lack
+    write_csv, write_parquet   measurements as a file
     generate        readings of a made-up neighbourhood in a `Place`
     compare         how like one another two neighbourhoods are
-    write_readings  readings as a CSV file
     net_positions   the whole-Wh orders that readings give, period by period
 """
 
 from __future__ import annotations
 
 from energy_chain.meters.check import Comparison, Measure, Spread, compare
-from energy_chain.meters.csv_reader import Columns, first_whole_day, read_csv
+from energy_chain.meters.completing import complete, first_day
+from energy_chain.meters.csv_reader import first_whole_day, read_csv
 from energy_chain.meters.csv_writer import write_readings
+from energy_chain.meters.file_options import (
+    Columns,
+    DecimalMark,
+    FileOptions,
+    Format,
+    Label,
+    Unit,
+)
 from energy_chain.meters.generator import generate
+from energy_chain.meters.inspection import Inspection, MeterSummary, inspect
+from energy_chain.meters.measurements import Fault, FaultKind, Measurements
 from energy_chain.meters.orders import Netting, PeriodPositions, net_positions
 from energy_chain.meters.places import Place
 from energy_chain.meters.readings import (
@@ -27,12 +41,23 @@ from energy_chain.meters.readings import (
     ReadingsError,
 )
 from energy_chain.meters.sky import SolarModel
+from energy_chain.meters.sources import measure, read_readings
+from energy_chain.meters.writers import write_csv, write_parquet
 
 __all__ = [
     "Columns",
     "Comparison",
     "DayRange",
+    "DecimalMark",
+    "Fault",
+    "FaultKind",
+    "FileOptions",
+    "Format",
+    "Inspection",
+    "Label",
     "Measure",
+    "Measurements",
+    "MeterSummary",
     "Netting",
     "PeriodPositions",
     "Place",
@@ -42,10 +67,18 @@ __all__ = [
     "ReadingsError",
     "SolarModel",
     "Spread",
+    "Unit",
     "compare",
+    "complete",
+    "first_day",
     "first_whole_day",
     "generate",
+    "inspect",
+    "measure",
     "net_positions",
     "read_csv",
+    "read_readings",
+    "write_csv",
+    "write_parquet",
     "write_readings",
 ]

@@ -17,6 +17,7 @@ DAY = timedelta(days=1)
 MIN_PERIOD = timedelta(seconds=60)
 
 _SHOWN_PROBLEMS = 10
+_SHOWN_CHARACTERS = 40
 _REMEDY = "correct the file, or choose days without these lines; readings are never guessed"
 
 
@@ -126,13 +127,19 @@ class DayRange:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One reason why readings are refused. `line` is None when no line is to blame."""
+    """One reason why readings are refused.
+
+    `line` is None when no line is to blame, `file` where the readings are of one file only.
+    """
 
     line: int | None
     message: str
+    file: str | None = None
 
     def __str__(self) -> str:
-        return self.message if self.line is None else f"line {self.line}: {self.message}"
+        place = [self.file] if self.file else []
+        place += [f"line {self.line}"] if self.line is not None else []
+        return f"{', '.join(place)}: {self.message}" if place else self.message
 
 
 class ReadingsError(InvalidInput):
@@ -177,6 +184,11 @@ def local_time(instant: datetime, zone: tzinfo) -> datetime:
     """`instant` as local time in `zone`, with the offset of that moment as a fixed offset."""
     local = instant.astimezone(zone)
     return local.replace(tzinfo=timezone(local.utcoffset() or timedelta(0)), fold=0)
+
+
+def shown(text: str) -> str:
+    """A text of a file as messages quote it: never more than a little of it."""
+    return repr(text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "...")
 
 
 def period_fault(period: timedelta) -> str | None:

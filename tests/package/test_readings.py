@@ -405,12 +405,6 @@ def test_a_range_beyond_the_calendar_is_refused() -> None:
         DayRange(date(2016, 8, 1), 10**9)
 
 
-@pytest.mark.parametrize("separator", [";", "\t"])
-def test_a_file_with_other_separators_is_told_so(read: Reader, separator: str) -> None:
-    with pytest.raises(InvalidInput, match="separates its columns by"):
-        read(header=HEADER.replace(",", separator))
-
-
 def test_the_first_whole_day_begins_at_midnight_and_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "home.csv"
     path.write_text("\n".join([HEADER, *hourly("a", "2016-08-01T05:00Z", 50)]))
