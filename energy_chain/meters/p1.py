@@ -74,7 +74,6 @@ class Telegram:
         meter: the equipment's identifier.
         time: of the telegram, with its offset; None before DSMR 4, which has none.
         consumption, production: registers in microwatt-hours, all tariffs together.
-        checked: whether it has a CRC, which is right; there is none before DSMR 4.
     """
 
     line: int
@@ -82,7 +81,6 @@ class Telegram:
     time: datetime | None
     consumption: int
     production: int
-    checked: bool
 
 
 class BadTelegram(ValueError):
@@ -137,7 +135,7 @@ def measure_p1(path: Path, options: FileOptions) -> Measurements:
     """
     rows, faults = [], []
     meters: dict[str, int] = {}
-    unchecked = count = 0
+    count = 0
 
     def fault(kind: FaultKind, line: int, message: str) -> None:
         faults.append(Fault(kind, Problem(line, message), placed=False))
@@ -152,7 +150,6 @@ def measure_p1(path: Path, options: FileOptions) -> Measurements:
                     message = "the telegram has no time, as those before DSMR 4: it fits live only"
                     fault(FaultKind.TIME, found.line, message)
                 else:
-                    unchecked += not found.checked
                     number = meters.setdefault(options.meter or found.meter, len(meters))
                     at = moment(found.time)
                     energies = found.consumption, found.production
@@ -163,7 +160,6 @@ def measure_p1(path: Path, options: FileOptions) -> Measurements:
         ) from None
     if not count:
         raise InvalidInput(f"{path} has no P1 telegram: each begins with / and ends with !")
-    checked = f"{count - unchecked:,} with a CRC" if unchecked else "all with a CRC"
     found_rows = Measurements.of_rows(
         str(path),
         list(meters),
@@ -175,7 +171,7 @@ def measure_p1(path: Path, options: FileOptions) -> Measurements:
         facts=MappingProxyType(
             {
                 "format": "P1 telegrams (DSMR)",
-                "telegrams": f"{count:,}, {checked}",
+                "telegrams": f"{count:,}",
                 "values": f"{Quantity.REGISTER}, kWh",
             }
         ),
@@ -209,7 +205,10 @@ def _read(raw: bytes, line: int) -> Telegram | BadTelegram:
         if checked:
             text = text[: -len(end[0])] + text[-len(end[0]) :].upper()
         found = _PARSERS[checked].parse(text, throw_ex=True)
-        return Telegram(line, _meter(found), _time(found), *_registers(found), checked)
+        time = _time(found)
+        if time is not None and not checked:
+            return BadTelegram(line, "the telegram has no CRC, which there is since DSMR 4")
+        return Telegram(line, _meter(found), time, *_registers(found))
     except InvalidChecksumError:
         return BadTelegram(line, "the telegram's CRC is wrong: it was damaged on its way")
     except UnicodeDecodeError:

@@ -534,6 +534,8 @@ def test_every_command_takes_a_network_that_does_not_have_it_as_its_subject() ->
         "energy-chain ganache",
         "energy-chain data generate",
         "energy-chain data check",
+        "energy-chain data inspect",
+        "energy-chain data convert",
         "energy-chain networks list",
         "energy-chain networks check",
         "energy-chain meters verify",

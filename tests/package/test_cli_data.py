@@ -1,204 +1,148 @@
-"""`energy-chain data generate` and `energy-chain data check`."""
+"""`energy-chain data`, and the options of files that several commands share."""
 
 from __future__ import annotations
 
-import errno
-import re
-from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import pytest
 
-from energy_chain.cli.neighbourhoods import PlaceName, SkyName
-from energy_chain.errors import InvalidInput
-from energy_chain.meters import SolarModel, csv_writer, generate, read_csv, write_readings
-from energy_chain.meters.places import CALIFORNIA, PLACES
+from energy_chain import meters
+from energy_chain.cli import options
 from tests.package.command_line import Run, in_json, printed, refused
+from tests.package.meter_files import green_button
 
-HOUR = timedelta(hours=1)
-DAY = date(2024, 6, 3)
+HEADER = "meter,period_start,consumption_kwh,production_kwh"
 
 
 @pytest.fixture
 def homes(tmp_path: Path) -> Path:
-    """Three homes and three days, hourly."""
+    """A day of two homes, in local time, with a gap of an hour."""
+    lines = [
+        f"{meter};2020-01-01 {hour:02}:00;0,5;{hour % 2}"
+        for meter in ("sun", "oven")
+        for hour in range(24)
+    ]
+    del lines[30]
     path = tmp_path / "homes.csv"
-    write_readings(generate(homes=3, first=DAY, days=3, period=HOUR, seed=5), path)
+    path.write_text("\n".join([HEADER.replace(",", ";"), *lines]))
     return path
 
 
-# ------------------------------------------------------------------ files
+def test_what_can_be_said_on_the_command_line_is_what_readers_know() -> None:
+    for ours, theirs in (
+        (options.Unit, meters.Unit),
+        (options.Format, meters.Format),
+        (options.Label, meters.Label),
+        (options.DecimalMark, meters.DecimalMark),
+    ):
+        assert [word.value for word in ours] == [word.value for word in theirs]
 
 
-def test_what_is_written_is_read_back_unchanged(tmp_path: Path) -> None:
-    made = generate(homes=2, first=DAY, days=2)
-    made.consumption[0, 0] += 1  # a microwatt-hour is not lost
-    made.production[:] = 0
-    path = tmp_path / "homes.csv"
-    told: list[int] = []
-    write_readings(made, path, told.append)
-    assert read_csv(path).rows() == made.rows()
-    assert told == [2] * 192
-    assert path.read_text().splitlines()[1].endswith(",0")
+def test_inspect_says_what_is_in_a_file_and_what_it_lacks(run: Run, homes: Path) -> None:
+    out = printed(run("data", "inspect", homes, "--timezone", "Europe/Berlin"))
+    for said in ("CSV, long", "comma", "+01:00", "sun", "Cannot trade as a whole."):
+        assert said in out
+    assert "gap: line 31: meter oven: no reading from 2020-01-01T06:00:00+01:00" in out
 
 
-def test_a_file_that_exists_is_not_written_over(homes: Path) -> None:
-    before = homes.read_bytes()
-    with pytest.raises(InvalidInput, match=r"homes\.csv exists; remove it, or give another name"):
-        write_readings(generate(first=DAY), homes)
-    assert homes.read_bytes() == before
-
-
-def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="cannot be written: No such file"):
-        write_readings(generate(first=DAY), tmp_path / "no" / "homes.csv")
-
-
-@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), KeyboardInterrupt()])
-def test_half_a_file_is_not_left_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
-) -> None:
-    def fail(_: int) -> str:
-        raise error
-
-    monkeypatch.setattr(csv_writer, "_kwh", fail)
-    expected = InvalidInput if isinstance(error, OSError) else KeyboardInterrupt
-    with pytest.raises(expected):
-        write_readings(generate(first=DAY), tmp_path / "homes.csv")
-    assert list(tmp_path.iterdir()) == []
-
-
-# ------------------------------------------------------------------ generate
-
-
-def test_the_options_have_a_word_for_every_place_and_sky() -> None:
-    assert [str(name) for name in PlaceName] == list(PLACES)
-    assert [str(name) for name in SkyName] == [str(name) for name in SolarModel]
-
-
-def test_generated_files_have_what_the_library_makes(run: Run, tmp_path: Path) -> None:
-    path = tmp_path / "made.csv"
-    options = ("--homes", 3, "--day", "2024-06-03", "--days", 2, "--period", "1h", "--seed", 4)
-    more = ("--place", "california", "--solar-share", 1, "--timezone", "America/Los_Angeles")
-    told = in_json(run("data", "generate", path, *options, *more, "--json"))
-    found = read_csv(path)
-    zone = found.starts[0].tzinfo
-    assert zone is not None
-    expected = generate(
-        homes=3,
-        first=DAY,
-        days=2,
-        period=HOUR,
-        seed=4,
-        place=CALIFORNIA,
-        solar_share=1,
-        timezone=zone,
-    )
-    assert zone.utcoffset(None) == timedelta(hours=-7)
-    assert found.consumption.tolist() == expected.consumption.tolist()
-    assert told["file"] == str(path)
-    assert (told["homes"], told["periods"], told["period_seconds"]) == (3, 48, 3600)
-    assert told["first_period"] == "2024-06-03T00:00:00-07:00"
-    assert told["consumption_kwh"] == expected.consumption.sum() / 1e9
-
-
-def test_a_file_is_generated_with_nothing_but_its_name(run: Run, tmp_path: Path) -> None:
-    out = printed(run("data", "generate", tmp_path / "homes.csv"))
-    assert re.fullmatch(
-        r"10 homes, 96 periods: [\d.]+ kWh used, [\d.]+ kWh produced; written to .*\.csv\.\n", out
-    )
-
-
-@pytest.mark.parametrize(
-    ("arguments", "fragment"),
-    [
-        (("--homes", 65_536), "homes is 65536; give 1 to 65535"),
-        (("--period", "7min"), "period is 0:07:00; it must divide a day"),
-        (("--period", "soon"), "'soon' is not a duration"),
-        (("--timezone", "nowhere"), "time zone 'nowhere' is unknown"),
-    ],
-)
-def test_an_option_that_cannot_be_is_refused(
-    run: Run, tmp_path: Path, arguments: tuple[Any, ...], fragment: str
-) -> None:
-    refused(run("data", "generate", tmp_path / "homes.csv", *arguments), fragment)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_generating_writes_over_nothing(run: Run, homes: Path) -> None:
-    refused(run("data", "generate", homes), "homes.csv exists; remove it, or give another name")
-
-
-# ------------------------------------------------------------------ check
-
-
-def test_made_up_homes_take_number_days_period_and_clock_of_the_file(run: Run, homes: Path) -> None:
-    told = in_json(run("data", "check", homes, "generated", "--seed", 5, "--json"))
-    assert [side["name"] for side in told["sides"]] == ["homes.csv", "generated"]
-    assert [(side["homes"], side["days"]) for side in told["sides"]] == [(3, 3)] * 2
+def test_inspect_in_json_has_figures_and_lines(run: Run, homes: Path) -> None:
+    told = in_json(run("data", "inspect", homes, "--timezone", "Europe/Berlin", "--json"))
+    assert told["facts"]["separator"] == ";"
     assert told["period_seconds"] == 3600
-    # The same seed and days: the same homes.
-    assert told["alike"]
-    for measure in told["measures"]:
-        assert measure["spreads"][0] == measure["spreads"][1], measure["name"]
-        assert measure["meaning"]
+    assert told["faults"] == {"gap": 1}
+    [fault] = told["first_faults"]
+    assert (fault["kind"], fault["line"]) == ("gap", 31)
+    assert told["meters"][0] == {
+        "meter": "sun",
+        "readings": 24,
+        "missing": 0,
+        "first_period": "2020-01-01T00:00:00+01:00",
+        "last_period": "2020-01-01T23:00:00+01:00",
+        "consumption_kwh": 12.0,
+        "production_kwh": 12.0,
+    }
+    assert (told["can_trade"], told["whole_days"]) == (False, None)
 
 
-def test_two_sides_are_printed_side_by_side(run: Run, homes: Path) -> None:
-    out = printed(run("data", "check", "generated", homes, "--seed", 6, "--days", 2, "--homes", 4))
-    assert "generated: median (10 to 90 %)" in out
-    assert re.search(r"Energy used, kWh/day +\W homes +\W +[\d.]+ \([\d.]+ to [\d.]+\)", out)
-    assert "generated: 4 homes, 75% of them with solar; 2 whole days in periods of 60 min." in out
-    assert "homes.csv: 3 homes, 67% of them with solar; 3 whole days in periods of 60 min." in out
-    assert re.search(r"Alike in \d+ of 17 measures\.", out)
-    assert re.search(r"of the same side for \d of 6 homes; 3 would be chance\.", out)
+def test_inspect_says_which_option_is_missing(run: Run, homes: Path) -> None:
+    assert "give its time zone with --timezone" in printed(run("data", "inspect", homes))
 
 
-def test_what_a_side_lacks_is_shown_as_a_dash(run: Run, homes: Path) -> None:
-    out = printed(run("data", "check", homes, "generated", "--solar-share", 0))
-    (line,) = [line for line in out.splitlines() if "Self-consumption" in line]
-    assert re.search(r"\) +\W - +\W no", line)
+def test_a_file_that_can_be_traded_is_said_to_be(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "usage.xml").write_text(green_button([100] * 48, start=1_388_552_400))
+    out = printed(run("data", "inspect", tmp_path / "usage.xml"))
+    assert "Can trade: all of it." in out
+    assert "--day 2014-01-01 --days 2" in out
 
 
-def test_files_of_one_name_are_told_apart(run: Run, homes: Path) -> None:
-    other = homes.parent / "other" / homes.name
-    other.parent.mkdir()
-    other.write_bytes(homes.read_bytes())
-    told = in_json(run("data", "check", homes, other, "--json"))
-    assert [side["name"] for side in told["sides"]] == [str(homes), str(other)]
-    assert told["alike"]
+def test_many_faults_are_counted_and_the_first_are_shown(run: Run, tmp_path: Path) -> None:
+    lines = [f"a,2020-01-01T{hour:02}:00Z,-1,0" for hour in range(24)]
+    (tmp_path / "homes.csv").write_text("\n".join([HEADER, *lines]))
+    out = printed(run("data", "inspect", tmp_path / "homes.csv"))
+    assert out.count("unusable value: line") == 10
+    assert "... 24 in all: 24 unusable value" in out
 
 
-def test_the_two_sides_are_drawn(run: Run, homes: Path) -> None:
-    picture = homes.parent / "check.svg"
-    printed(run("data", "check", homes, "generated", "--plot", picture))
-    text = "".join(ElementTree.parse(picture).getroot().itertext())
-    for heading in ("Mean day: homes.csv", "Mean day: generated", "All homes: generated"):
-        assert heading in text
-    assert "Load duration, home by home" in text
-    assert "Energy of a day" in text
-    again = homes.parent / "again.svg"
-    printed(run("data", "check", homes, "generated", "--plot", again))
-    assert again.read_bytes() == picture.read_bytes()
+def test_a_file_with_gaps_can_be_converted_and_read_back(
+    run: Run, homes: Path, tmp_path: Path
+) -> None:
+    parquet, again = tmp_path / "homes.parquet", tmp_path / "again.csv"
+    told = in_json(
+        run("data", "convert", homes, "--to", parquet, "--timezone", "Europe/Berlin", "--json")
+    )
+    assert (told["readings"], told["meters"]) == (47, 2)
+    assert "47 readings of 2 meters in" in printed(run("data", "convert", parquet, "--to", again))
+    lines = again.read_text().splitlines()
+    assert lines[:3] == [
+        HEADER,
+        "sun,2020-01-01T00:00:00+01:00,0.5,0",
+        "sun,2020-01-01T01:00:00+01:00,0.5,1",
+    ]
+    assert len(lines) == 48
+
+
+def test_convert_overwrites_only_when_it_is_told_to(run: Run, homes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    out.write_text("precious")
+    zone = "--timezone", "UTC"
+    refused(run("data", "convert", homes, "--to", out, *zone), "out.csv exists: give --force")
+    assert out.read_text() == "precious"
+    printed(run("data", "convert", homes, "--to", out, *zone, "--force"))
+    assert out.read_text().startswith(HEADER)
 
 
 @pytest.mark.parametrize(
-    ("words", "fragment"),
+    ("arguments", "fragments"),
     [
-        (("generated", "generated"), "give a file for one of them"),
-        (("homes.csv", "no.csv"), "no.csv cannot be read"),
-        (("homes.csv", "generated", "--plot", "check.pdf"), "is no picture that can be drawn"),
-        (("homes.csv", "generated", "--days", 1), "the second neighbourhood is too small"),
+        (("--to", "out.xlsx"), ("give a name that ends in .parquet or .csv",)),
+        (("--to", "out.csv", "--encoding", "klingon"), ("encoding 'klingon' is unknown",)),
+        (("--to", "out.csv", "--period", "7min"), ("it must divide a day",)),
+        (("--to", "out.csv", "--period", "soon"), ("'soon' is not a duration",)),
+        (("--to", "out.csv", "--column", "meter:a=b"), ("only consumption and production",)),
+        (("--to", "out.csv", "--registers", "--unit", "kW"), ("a register counts energy",)),
     ],
 )
-def test_what_cannot_be_compared_is_refused(
-    run: Run,
-    homes: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    words: tuple[Any, ...],
-    fragment: str,
+def test_unusable_options_are_refused(
+    run: Run, homes: Path, arguments: tuple[str, ...], fragments: tuple[str, ...]
 ) -> None:
-    monkeypatch.chdir(homes.parent)
-    refused(run("data", "check", *words), fragment)
+    refused(run("data", "convert", homes, *arguments), *fragments)
+
+
+def test_registers_in_a_file_for_each_meter_can_be_traded(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "meters"
+    folder.mkdir()
+    # Each hour oven has 4 kWh to spare, and sun needs 1 kWh.
+    for meter, used, made in (("oven", 1, 5), ("sun", 3, 2)):
+        lines = [
+            f"2020-01-0{1 + hour // 24}T{hour % 24:02}:00,{hour * used},{hour * made}"
+            for hour in range(25)
+        ]
+        text = "\n".join(["period_start,import_kwh,export_kwh", *lines])
+        (folder / f"{meter}.csv").write_text(text)
+    told: Any = in_json(
+        run("demo", "--data", folder, "--registers", "--timezone", "UTC", "--packed", "--json")
+    )
+    assert (told["requests"], told["releases"], told["periods"]) == (24, 24, 24)
+    assert told["energy_wh"]["offered"] == 24 * 4000
+    assert told["energy_wh"]["matched"] == 24 * 1000
