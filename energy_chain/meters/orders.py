@@ -41,8 +41,9 @@ class Netting:
     Give each meter's readings in the order of their periods.
     """
 
-    def __init__(self) -> None:
-        self._rests: dict[str, int] = {}
+    def __init__(self, rests: Mapping[str, int] = MappingProxyType({})) -> None:
+        """A netting that goes on from rests in microwatt-hours, or begins without any."""
+        self._rests = dict(rests)
 
     @property
     def rests(self) -> Mapping[str, int]:
@@ -51,9 +52,13 @@ class Netting:
 
     def position(self, reading: Reading) -> int:
         """The order that `reading` gives, in whole Wh: positive surplus, negative need."""
-        net = reading.production - reading.consumption + self._rests.get(reading.meter, 0)
+        return self.order(reading.meter, reading.production - reading.consumption)
+
+    def order(self, meter: str, energy: int) -> int:
+        """The order in whole Wh that a net energy in microwatt-hours gives."""
+        net = energy + self._rests.get(meter, 0)
         order = abs(net) // UWH * (1 if net > 0 else -1)
-        self._rests[reading.meter] = net - order * UWH
+        self._rests[meter] = net - order * UWH
         return order
 
     def positions(self, readings: Readings) -> NDArray[np.int64]:

@@ -32,7 +32,7 @@ LAYERS = [
     ["chain"],
     ["record"],
     ["replay"],
-    ["relay"],
+    ["relay", "feeding"],
     ["demo", "simulation"],
     ["plots"],
     ["cli"],

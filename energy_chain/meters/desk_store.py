@@ -1,0 +1,493 @@
+"""The desk: takes readings by the rule, and keeps them until their orders are posted.
+
+One SQLite file for each market. What a method has written is on the disk when it
+returns, and a reading, its order, the rest that is carried over and the
+adjustment are written together or not at all. So a desk that is started again
+goes on where it was: no energy is lost, and none is counted twice.
+
+Energies of readings are microwatt-hours, of orders Wh; times are microseconds
+since 1970-01-01 00:00 UTC.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.exc import DatabaseError
+
+from energy_chain.errors import InvalidInput
+from energy_chain.market import MAX_ENERGY
+from energy_chain.meters.desk import (
+    TAKEN,
+    TOLD,
+    Adjustment,
+    DeskRule,
+    Known,
+    Missing,
+    Verdict,
+    judge,
+    last_over,
+)
+from energy_chain.meters.measurements import EPOCH, MICROSECOND
+from energy_chain.meters.orders import Netting
+from energy_chain.meters.readings import Reading
+
+BUSY_SECONDS = 10
+FORMAT = "1"
+"""Of the file; another one is not read."""
+
+_METADATA = MetaData()
+about = Table(
+    "about",
+    _METADATA,
+    Column("name", String, primary_key=True),
+    Column("value", String, nullable=False),
+)
+readings = Table(
+    "readings",
+    _METADATA,
+    Column("meter", String, primary_key=True),
+    Column("start", Integer, primary_key=True),
+    Column("consumption", Integer, nullable=False),
+    Column("production", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("received_at", Integer, nullable=False),
+)
+Index("readings_of_time", readings.c.start)
+rests = Table(
+    "rests",
+    _METADATA,
+    Column("meter", String, primary_key=True),
+    Column("rest", Integer, nullable=False),
+)
+orders = Table(
+    "orders",
+    _METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("meter", String, nullable=False),
+    Column("energy", Integer, nullable=False),
+    Column("batch", Integer, index=True),
+    sqlite_autoincrement=True,
+)
+adjustments = Table(
+    "adjustments",
+    _METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("meter", String, nullable=False),
+    Column("start", Integer, nullable=False),
+    Column("was", Integer),
+    Column("is", Integer, nullable=False),
+    Column("received_at", Integer, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("order_energy", Integer, nullable=False),
+    Column("order", Integer, index=True),
+    sqlite_autoincrement=True,
+)
+missing = Table(
+    "missing",
+    _METADATA,
+    Column("meter", String, primary_key=True),
+    Column("start", Integer, primary_key=True),
+)
+batches = Table(
+    "batches",
+    _METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("period", Integer, nullable=False),
+    Column("sent_at", Integer, nullable=False),
+    Column("transaction", String),
+    Column("state", String, nullable=False, index=True),
+    sqlite_autoincrement=True,
+)
+OPEN, POSTED, DROPPED = "open", "posted", "dropped"
+
+
+@dataclass(frozen=True, slots=True)
+class DueOrder:
+    """An order that waits to be posted: Wh, positive surplus."""
+
+    id: int
+    meter: str
+    energy: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBatch:
+    """Orders that may have been posted. Its transaction is None when none was ever sent."""
+
+    id: int
+    sent_at: datetime
+    transaction: str | None
+
+
+class Desk:
+    """Readings in, orders out."""
+
+    def __init__(self, engine: Any, rule: DeskRule, begin: datetime) -> None:
+        """What `open` has prepared."""
+        self._engine = engine
+        self.rule = rule
+        self.begin = begin
+
+    @classmethod
+    def open(cls, path: Path, market: str, rule: DeskRule, now: datetime) -> Desk:
+        """Opens a file, and makes it where there is none.
+
+        Args:
+            path: of the file; its folder is made where needed.
+            market: what tells the market from every other.
+            rule: the numbers; the period is that of the file for good.
+            now: a new file takes readings of periods that are not over now, and later ones.
+
+        Raises:
+            InvalidInput: the file cannot be used, or is of another market or period.
+        """
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise InvalidInput(
+                f"{path} cannot be opened ({error.strerror}): give --store a file that can"
+            ) from error
+        engine = create_engine(
+            f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True
+        )
+        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "begin", _begin)
+        period = rule.period // MICROSECOND
+        wanted = {"format": FORMAT, "market": market, "period": str(period)}
+        fresh = {**wanted, "begin": str(_micros(now) // period * period)}
+        desk = cls(engine, rule, now)
+        try:
+            with desk._writing() as connection:
+                _METADATA.create_all(connection)
+                found = {row.name: row.value for row in connection.execute(select(about))}
+                if not found:
+                    connection.execute(
+                        insert(about), [{"name": n, "value": v} for n, v in fresh.items()]
+                    )
+                    found = fresh
+        except DatabaseError as error:
+            desk.close()
+            raise InvalidInput(
+                f"{path} cannot be used as a store ({type(error.orig).__name__}): "
+                "give --store another file"
+            ) from error
+        if not wanted.items() <= found.items():
+            desk.close()
+            raise InvalidInput(
+                f"{path} is of another market, of a chain that has begun anew since, or of another "
+                "period: move it away, or give --store another file"
+            )
+        desk.begin = _time(int(found["begin"]))
+        return desk
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._engine.dispose()
+
+    # readings
+
+    def take(self, reading: Reading, received_at: datetime, revision: int = 0) -> Verdict:
+        """Takes a reading by the rule, and says what became of it.
+
+        Args:
+            reading: of one meter and period.
+            received_at: when it came.
+            revision: the number of the correction, 0 where meters do not count them.
+        """
+        start = _micros(reading.start)
+        with self._writing() as connection:
+            known = self._known(connection, reading.meter, start)
+            verdict = judge(reading, revision, received_at, known, self.begin, self.rule)
+            if verdict is Verdict.REPEATED and known and revision > known.revision:
+                self._keep(connection, reading, start, revision, received_at)
+            if verdict not in TAKEN:
+                return verdict
+            self._keep(connection, reading, start, revision, received_at)
+            net = reading.production - reading.consumption
+            was = known.net if known else None
+            energy = self._net(connection, reading.meter, net - (was or 0))
+            order = self._order(connection, reading.meter, energy)
+            if verdict in TOLD:
+                connection.execute(
+                    insert(adjustments).values(
+                        meter=reading.meter,
+                        start=start,
+                        was=was,
+                        **{"is": net},
+                        received_at=_micros(received_at),
+                        reason=verdict.value,
+                        order_energy=energy,
+                        order=order,
+                    )
+                )
+        return verdict
+
+    def overdue(self, meters: Sequence[str], now: datetime) -> list[Missing]:
+        """The readings whose deadline has passed without them; each is told once.
+
+        Args:
+            meters: those that are expected to send readings.
+            now: the time.
+        """
+        period = self.rule.period // MICROSECOND
+        last = _micros(last_over(now, self.rule))
+        found = []
+        with self._writing() as connection:
+            told = connection.scalar(select(about.c.value).where(about.c.name == "told"))
+            first = _micros(self.begin) if told is None else int(told) + period
+            # Older ones could not be taken any more.
+            first = max(first, last - self.rule.keep // MICROSECOND // period * period)
+            for start in range(first, last + 1, period):
+                there = set(
+                    connection.scalars(select(readings.c.meter).where(readings.c.start == start))
+                )
+                found += [Missing(m, _time(start)) for m in meters if m not in there]
+            if last >= first:
+                _remember(connection, "told", str(last))
+            if found:
+                rows = [{"meter": gap.meter, "start": _micros(gap.period_start)} for gap in found]
+                connection.execute(upsert(missing).on_conflict_do_nothing(), rows)
+            oldest = _micros(now - self.rule.keep) - 2 * period
+            connection.execute(delete(readings).where(readings.c.start < oldest))
+        return found
+
+    def ready(self, meters: Sequence[str], now: datetime) -> bool:
+        """Whether to post: orders wait, and no reading that they could wait for is to come in time.
+
+        That is when all meters have sent the latest period that is over, or its deadline is over.
+        """
+        period = self.rule.period
+        latest = EPOCH + ((now - EPOCH) // period - 1) * period
+        with self._reading() as connection:
+            if not connection.scalar(select(orders.c.id).where(orders.c.batch.is_(None)).limit(1)):
+                return False
+            if now > latest + period + self.rule.deadline:
+                return True
+            there = set(
+                connection.scalars(
+                    select(readings.c.meter).where(readings.c.start == _micros(latest))
+                )
+            )
+        return there.issuperset(meters)
+
+    # orders
+
+    def due(self, limit: int) -> tuple[list[DueOrder], list[DueOrder]]:
+        """Orders that wait, the oldest first: up to `limit` surpluses and as many needs."""
+        waiting = select(orders).where(orders.c.batch.is_(None)).order_by(orders.c.id).limit(limit)
+        with self._reading() as connection:
+            surpluses, needs = (
+                [
+                    DueOrder(row.id, row.meter, row.energy)
+                    for row in connection.execute(waiting.where(side))
+                ]
+                for side in (orders.c.energy > 0, orders.c.energy < 0)
+            )
+        return surpluses, needs
+
+    def begin_batch(self, ids: Sequence[int], period: int, now: datetime) -> int:
+        """Notes that orders are about to be posted in a delivery period. Returns the batch's id."""
+        with self._writing() as connection:
+            made = connection.execute(
+                insert(batches).values(period=period, sent_at=_micros(now), state=OPEN)
+            )
+            (batch,) = made.inserted_primary_key or (0,)
+            connection.execute(
+                update(orders)
+                .where(orders.c.id.in_(ids) & orders.c.batch.is_(None))
+                .values(batch=batch)
+            )
+        return int(batch)
+
+    def announce(self, batch: int, transaction: str) -> None:
+        """Notes a batch's transaction, before it is sent."""
+        with self._writing() as connection:
+            connection.execute(
+                update(batches).where(batches.c.id == batch).values(transaction=transaction)
+            )
+
+    def posted(self, batch: int, period: int | None = None) -> None:
+        """The orders of a batch are posted: in the period that was noted, or in another one."""
+        told = {"state": POSTED} if period is None else {"state": POSTED, "period": period}
+        with self._writing() as connection:
+            connection.execute(update(batches).where(batches.c.id == batch).values(**told))
+
+    def drop_batch(self, batch: int) -> None:
+        """A batch was not posted, and never will be: its orders wait again."""
+        with self._writing() as connection:
+            connection.execute(update(batches).where(batches.c.id == batch).values(state=DROPPED))
+            connection.execute(update(orders).where(orders.c.batch == batch).values(batch=None))
+
+    def open_batches(self) -> list[OpenBatch]:
+        """Batches of which it is not known whether they were posted."""
+        with self._reading() as connection:
+            rows = connection.execute(select(batches).where(batches.c.state == OPEN))
+            return [OpenBatch(row.id, _time(row.sent_at), row.transaction) for row in rows]
+
+    # what is told
+
+    def adjustments(self, after: int = 0, limit: int = 1000) -> list[tuple[int, Adjustment]]:
+        """Adjustments with their numbers, behind number `after`, the oldest first."""
+        is_ = adjustments.c["is"]
+        wanted = (
+            select(adjustments, is_.label("is_"), batches.c.period)
+            .select_from(
+                adjustments.outerjoin(orders, adjustments.c.order == orders.c.id).outerjoin(
+                    batches, (orders.c.batch == batches.c.id) & (batches.c.state == POSTED)
+                )
+            )
+            .where(adjustments.c.id > after)
+            .order_by(adjustments.c.id)
+            .limit(limit)
+        )
+        with self._reading() as connection:
+            return [
+                (
+                    row.id,
+                    Adjustment(
+                        row.meter,
+                        _time(row.start),
+                        row.was,
+                        row.is_,
+                        _time(row.received_at),
+                        row.period,
+                        row.order_energy,
+                        Verdict(row.reason),
+                    ),
+                )
+                for row in connection.execute(wanted)
+            ]
+
+    def missing(self) -> list[Missing]:
+        """The readings that were missing at their deadlines, and have not come since."""
+        wanted = (
+            select(missing)
+            .where(
+                ~select(readings.c.meter)
+                .where(
+                    (readings.c.meter == missing.c.meter) & (readings.c.start == missing.c.start)
+                )
+                .exists()
+            )
+            .order_by(missing.c.start, missing.c.meter)
+        )
+        with self._reading() as connection:
+            return [Missing(row.meter, _time(row.start)) for row in connection.execute(wanted)]
+
+    def waiting(self) -> int:
+        """How many orders are not known to be posted."""
+        counted = (
+            select(func.count())
+            .select_from(orders.outerjoin(batches, orders.c.batch == batches.c.id))
+            .where(orders.c.batch.is_(None) | (batches.c.state == OPEN))
+        )
+        with self._reading() as connection:
+            return int(connection.scalar(counted) or 0)
+
+    # inside
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """A transaction that writes: all of it or nothing, and one at a time."""
+        with (
+            self._engine.connect().execution_options(writes=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    @staticmethod
+    def _known(connection: Connection, meter: str, start: int) -> Known | None:
+        wanted = (readings.c.meter == meter) & (readings.c.start == start)
+        row = connection.execute(select(readings).where(wanted)).first()
+        return Known(row.consumption, row.production, row.revision) if row else None
+
+    @staticmethod
+    def _keep(
+        connection: Connection, reading: Reading, start: int, revision: int, received_at: datetime
+    ) -> None:
+        values = {
+            "consumption": reading.consumption,
+            "production": reading.production,
+            "revision": revision,
+            "received_at": _micros(received_at),
+        }
+        fresh = upsert(readings).values(meter=reading.meter, start=start, **values)
+        connection.execute(fresh.on_conflict_do_update(["meter", "start"], set_=values))
+
+    @staticmethod
+    def _net(connection: Connection, meter: str, energy: int) -> int:
+        """The order that an energy in microwatt-hours gives, in Wh; the rest is carried over."""
+        before = connection.scalar(select(rests.c.rest).where(rests.c.meter == meter))
+        netting = Netting({meter: before or 0})
+        order = netting.order(meter, energy)
+        rest = netting.rests[meter]
+        fresh = upsert(rests).values(meter=meter, rest=rest)
+        connection.execute(fresh.on_conflict_do_update(["meter"], set_={"rest": rest}))
+        return order
+
+    @staticmethod
+    def _order(connection: Connection, meter: str, energy: int) -> int | None:
+        """Notes orders of an energy in Wh, as few as it takes; the id of the first."""
+        first, sign = None, 1 if energy > 0 else -1
+        left = abs(energy)
+        while left:
+            part = min(left, MAX_ENERGY)
+            made = connection.execute(insert(orders).values(meter=meter, energy=sign * part))
+            (id,) = made.inserted_primary_key or (0,)
+            first = first or int(id)
+            left -= part
+        return first
+
+
+def _remember(connection: Connection, name: str, value: str) -> None:
+    fresh = upsert(about).values(name=name, value=value)
+    connection.execute(fresh.on_conflict_do_update(["name"], set_={"value": value}))
+
+
+def _micros(time: datetime) -> int:
+    return (time - EPOCH) // MICROSECOND
+
+
+def _time(microseconds: int) -> datetime:
+    return EPOCH + microseconds * MICROSECOND
+
+
+def _prepare(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # transactions begin where `_begin` says so
+    for pragma in ("journal_mode = WAL", "synchronous = FULL"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,440 @@
+"""Readings that come one by one: the rule, the desk that keeps it, and the poster behind it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from energy_chain.errors import InvalidInput, MarketPaused, NodeUnreachable, ReceiptTimeout
+from energy_chain.events import Receipt, ReleasesPosted, RequestsPosted
+from energy_chain.feeding import LOST, Poster
+from energy_chain.market import MAX_ENERGY, Release, Request
+from energy_chain.memory_ledger import MemoryLedger
+from energy_chain.meters import Reading
+from energy_chain.meters.desk import Adjustment, DeskRule, Missing, Verdict
+from energy_chain.meters.desk_store import Desk
+from energy_chain.meters.readings import UWH
+
+OWNER, AGGREGATOR, OPERATOR = (f"0x{n:040X}" for n in range(1, 4))
+HOMES = [f"0x{n:040X}" for n in range(11, 14)]
+NAMES = ["a", "b", "c"]
+NUMBERS = {"a": 1, "b": 2, "c": 3}
+QUARTER = timedelta(minutes=15)
+NOON = datetime(2026, 6, 21, 12, tzinfo=UTC)
+RULE = DeskRule(QUARTER)
+MINUTE = timedelta(minutes=1)
+
+
+def reading(
+    number: int = 0, consumption: float = 0, production: float = 0, meter: str = "a"
+) -> Reading:
+    """Of a quarter from noon on, in Wh."""
+    energies = (round(energy * UWH) for energy in (consumption, production))
+    return Reading(meter, NOON + number * QUARTER, *energies)
+
+
+def after(number: int, minutes: float = 1) -> datetime:
+    """So many minutes after the end of a quarter."""
+    return NOON + (number + 1) * QUARTER + minutes * MINUTE
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    desk = Desk.open(tmp_path / "desk.sqlite", "market", RULE, NOON)
+    yield desk
+    desk.close()
+
+
+def due(desk: Desk) -> list[tuple[str, int]]:
+    surpluses, needs = desk.due(100)
+    return [
+        (order.meter, order.energy) for order in sorted((*surpluses, *needs), key=lambda o: o.id)
+    ]
+
+
+# ------------------------------------------------------------------ the rule
+
+
+def test_a_reading_in_time_becomes_an_order_and_nothing_else(desk: Desk) -> None:
+    assert desk.take(reading(0, 100, 30), after(0, 5)) is Verdict.IN_TIME
+    assert due(desk) == [("a", -70)]
+    assert desk.adjustments() == []
+
+
+def test_a_reading_after_its_deadline_becomes_an_order_and_is_told(desk: Desk) -> None:
+    received = after(0, 5) + timedelta(seconds=1)
+    assert desk.take(reading(0, 0, 40), received) is Verdict.LATE
+    assert due(desk) == [("a", 40)]
+    [(_, told)] = desk.adjustments()
+    assert told == Adjustment("a", NOON, None, 40 * UWH, received, None, 40, Verdict.LATE)
+
+
+def test_a_correction_becomes_an_order_of_the_difference_and_is_told(desk: Desk) -> None:
+    desk.take(reading(0, 100), after(0))
+    assert desk.take(reading(0, 80, 30), after(3)) is Verdict.CORRECTION
+    assert due(desk) == [("a", -100), ("a", 50)]
+    [(_, told)] = desk.adjustments()
+    assert (told.was, told.is_) == (-100 * UWH, -50 * UWH)
+    assert (told.order_energy, told.reason) == (50, Verdict.CORRECTION)
+
+
+def test_a_correction_below_a_watt_hour_is_carried_over(desk: Desk) -> None:
+    desk.take(reading(0, 100), after(0))
+    desk.take(reading(0, 100.6), after(0, 2))
+    assert due(desk) == [("a", -100)]
+    [(_, told)] = desk.adjustments()
+    assert told.order_energy == 0
+    desk.take(reading(1, 10.4), after(1))
+    assert due(desk) == [("a", -100), ("a", -11)]
+
+
+def test_a_repeated_reading_changes_nothing(desk: Desk) -> None:
+    desk.take(reading(0, 100), after(0))
+    assert desk.take(reading(0, 100), after(7)) is Verdict.REPEATED
+    assert due(desk) == [("a", -100)]
+    assert desk.adjustments() == []
+
+
+def test_a_lower_revision_comes_too_late_to_correct(desk: Desk) -> None:
+    desk.take(reading(0, 100), after(0), revision=2)
+    assert desk.take(reading(0, 90), after(1), revision=1) is Verdict.OUTDATED
+    assert desk.take(reading(0, 100), after(1), revision=3) is Verdict.REPEATED
+    assert desk.take(reading(0, 80), after(1), revision=2) is Verdict.OUTDATED
+    assert due(desk) == [("a", -100)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "received", "verdict"),
+    [
+        (reading(-1, 5), after(0), Verdict.BEFORE_START),
+        (reading(5, 5), after(3), Verdict.NOT_OVER),
+        (reading(0, 5), after(0) + timedelta(days=36), Verdict.TOO_OLD),
+        (replace(reading(0, 5), start=NOON + MINUTE), after(3), Verdict.OFF_GRID),
+        (replace(reading(0, 5), consumption=-1), after(0), Verdict.OUT_OF_RANGE),
+        (reading(0, MAX_ENERGY + 1), after(0), Verdict.OUT_OF_RANGE),
+    ],
+    ids=lambda value: value.value if isinstance(value, Verdict) else "",
+)
+def test_what_the_rule_does_not_allow_changes_nothing(
+    desk: Desk, wrong: Reading, received: datetime, verdict: Verdict
+) -> None:
+    assert desk.take(wrong, received) is verdict
+    assert due(desk) == []
+
+
+def test_a_clock_that_is_a_little_ahead_does_no_harm(desk: Desk) -> None:
+    assert desk.take(reading(0, 5), after(0, -1)) is Verdict.IN_TIME
+    assert desk.take(reading(1, 5), after(1, -1.1)) is Verdict.NOT_OVER
+
+
+def test_a_correction_of_more_than_an_order_holds_becomes_several(desk: Desk) -> None:
+    desk.take(reading(0, MAX_ENERGY), after(0))
+    desk.take(reading(0, 0, MAX_ENERGY), after(0))
+    assert due(desk) == [("a", -MAX_ENERGY), ("a", MAX_ENERGY), ("a", MAX_ENERGY)]
+
+
+def test_what_is_missing_at_its_deadline_is_told_once_and_counts_nowhere(desk: Desk) -> None:
+    desk.take(reading(0, 5, meter="b"), after(0))
+    assert desk.overdue(["a", "b"], after(0, 4)) == []
+    assert desk.overdue(["a", "b"], after(0, 5)) == [Missing("a", NOON)]
+    assert desk.overdue(["a", "b"], after(0, 9)) == []
+    assert due(desk) == [("b", -5)]
+    assert desk.missing() == [Missing("a", NOON)]
+    desk.take(reading(0, 5), after(0, 9))
+    assert desk.missing() == []
+
+
+def test_gaps_of_a_time_when_the_desk_was_closed_are_told(desk: Desk) -> None:
+    told = desk.overdue(["a"], after(3, 6))
+    assert [gap.period_start for gap in told] == [NOON + n * QUARTER for n in range(4)]
+
+
+def test_what_is_too_old_to_be_corrected_is_forgotten(desk: Desk) -> None:
+    desk.take(reading(0, 5), after(0))
+    desk.overdue([], after(0) + timedelta(days=36))
+    assert desk.take(reading(0, 9), after(0) + timedelta(days=36)) is Verdict.TOO_OLD
+
+
+def test_orders_wait_for_all_meters_or_the_deadline(desk: Desk) -> None:
+    assert not desk.ready(NAMES, after(0, 9))
+    for meter in NAMES:
+        assert not desk.ready(NAMES, after(0, 3))
+        desk.take(reading(0, 5, meter=meter), after(0, 3))
+    assert desk.ready(NAMES, after(0, 3))
+
+
+def test_orders_wait_no_longer_than_the_deadline(desk: Desk) -> None:
+    desk.take(reading(0, 5), after(0))
+    assert not desk.ready(NAMES, after(0, 5))
+    assert desk.ready(NAMES, after(0, 5) + timedelta(seconds=1))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"deadline": QUARTER}, "give less than a period of 0:15:00"),
+        ({"deadline": -MINUTE}, "give less than a period"),
+        ({"keep": MINUTE}, "give more than the deadline"),
+        ({"period": timedelta(minutes=7)}, "it must divide a day"),
+    ],
+)
+def test_numbers_that_do_not_go_together_are_refused(
+    wrong: dict[str, timedelta], said: str
+) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        replace(RULE, **wrong)
+
+
+# ------------------------------------------------------------------ the file
+
+
+def test_a_desk_goes_on_where_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "desk.sqlite"
+    desk = Desk.open(path, "market", RULE, NOON)
+    desk.take(reading(0, 0.6), after(0))
+    desk.close()
+    desk = Desk.open(path, "market", RULE, after(5))
+    assert desk.begin == NOON
+    desk.take(reading(1, 0.6), after(1))
+    assert due(desk) == [("a", -1)]
+    assert desk.take(reading(0, 0.6), after(1)) is Verdict.REPEATED
+    desk.close()
+    assert path.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("other", [{"market": "other"}, {"rule": DeskRule(timedelta(hours=1))}])
+def test_a_file_of_another_market_or_period_is_refused(
+    tmp_path: Path, other: dict[str, object]
+) -> None:
+    given = {"path": tmp_path / "desk.sqlite", "market": "market", "rule": RULE, "now": NOON}
+    Desk.open(**given).close()  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="of another market"):
+        Desk.open(**{**given, **other})  # type: ignore[arg-type]
+
+
+def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "desk.sqlite").write_text("no database " * 100)
+    with pytest.raises(InvalidInput, match="cannot be used as a store"):
+        Desk.open(tmp_path / "desk.sqlite", "market", RULE, NOON)
+    with pytest.raises(InvalidInput, match="cannot be opened"):
+        Desk.open(tmp_path, "market", RULE, NOON)
+
+
+# ------------------------------------------------------------------ posting
+
+
+class Chain(MemoryLedger):
+    """A market in memory with transactions that can get lost. Implements `FeedMarket`."""
+
+    hashes: dict[str, int]
+    now: list[int]
+    announce: Callable[[str], None] | None = None
+    fault: list[tuple[str, Exception]]
+
+    @classmethod
+    def new(cls) -> Chain:
+        now = [int(NOON.timestamp())]
+        market = cls.deploy(OWNER, AGGREGATOR, OPERATOR, 900, lambda: now[0])
+        market.as_account(OWNER).register_meters(HOMES)
+        here = cls(market._book, OPERATOR)
+        here.hashes, here.now, here.fault = {}, now, []
+        return here
+
+    def announcing(self, announce: Callable[[str], None]) -> Chain:
+        other = type(self)(self._book, self._account)
+        other.hashes, other.now, other.fault = self.hashes, self.now, self.fault
+        other.announce = announce
+        return other
+
+    def look_up(self, transaction: str) -> tuple[bool, int | None]:
+        return transaction in self.hashes, self.hashes.get(transaction)
+
+    def receipts(self, first_block: int, last_block: int) -> Iterator[Receipt]:
+        for hash, block in self.hashes.items():
+            if first_block <= block <= last_block:
+                yield replace(self._book.history[block - 1], transaction=hash)
+
+    def post_and_match(
+        self, requests: list[Request], releases: list[Release], max_matches: int
+    ) -> Receipt:
+        where, error = self.fault.pop(0) if self.fault else ("", Exception())
+        if where == "before":
+            raise error
+        assert self.announce
+        hash = f"0x{len(self._book.history):064x}"
+        self.announce(hash)
+        if where == "announced":
+            raise error
+        receipt = super().post_and_match(requests, releases, max_matches)
+        self.hashes[hash] = len(self._book.history)
+        if where == "mined":
+            raise error
+        return replace(receipt, transaction=hash)
+
+    def posted(self) -> Counter[int]:
+        """Net Wh by meter number of all that was ever posted."""
+        total: Counter[int] = Counter()
+        for receipt in self._book.history:
+            for event in receipt.events:
+                if isinstance(event, RequestsPosted | ReleasesPosted):
+                    sign = 1 if isinstance(event, RequestsPosted) else -1
+                    for order in event.orders:
+                        total[order.meter] += sign * order.energy
+        return total
+
+
+@pytest.fixture
+def blocks() -> Chain:
+    return Chain.new()
+
+
+def post(desk: Desk, blocks: Chain, now: datetime) -> int:
+    """Posts what is due; returns how many orders that were."""
+    blocks.now[0] = int(now.timestamp())
+    return sum(done.requests + done.releases for done in Poster(desk, blocks, NUMBERS).post(now))
+
+
+def test_orders_are_posted_once_and_matched(desk: Desk, blocks: Chain) -> None:
+    desk.take(reading(0, 100), after(0))
+    desk.take(reading(0, 0, 60, "b"), after(0))
+    [done] = Poster(desk, blocks, NUMBERS).post(after(0))
+    assert (done.requests, done.releases, done.offered, done.needed) == (1, 1, 60, 100)
+    assert [fill.energy for fill in done.receipt.fills] == [60]
+    assert post(desk, blocks, after(0)) == 0
+    assert desk.waiting() == 0
+
+
+def test_an_adjustment_says_in_which_period_its_order_was_posted(desk: Desk, blocks: Chain) -> None:
+    desk.take(reading(0, 100), after(0, 9))
+    [(_, waiting)] = desk.adjustments()
+    assert waiting.order_period is None
+    post(desk, blocks, after(2))
+    [(number, told)] = desk.adjustments()
+    assert told.order_period == blocks.current_period() == int(after(2).timestamp()) // 900
+    assert desk.adjustments(after=number) == []
+
+
+def test_more_orders_than_a_batch_holds_are_posted_in_several(desk: Desk, blocks: Chain) -> None:
+    for number in range(300):
+        desk.take(reading(number, 1 + number), after(number))
+    assert post(desk, blocks, after(300)) == 300
+    assert blocks.posted() == {1: -sum(range(1, 301))}
+
+
+@pytest.mark.parametrize(
+    ("where", "error"),
+    [
+        ("before", MarketPaused()),
+        ("before", NodeUnreachable()),
+        ("announced", NodeUnreachable()),
+        ("announced", ReceiptTimeout()),
+        ("mined", ReceiptTimeout()),
+        ("mined", NodeUnreachable()),
+        ("announced", KeyError("a bug, or the end of the process")),
+        ("mined", KeyError("a bug, or the end of the process")),
+    ],
+)
+def test_whatever_happens_to_a_batch_its_orders_are_posted_once(
+    desk: Desk, blocks: Chain, where: str, error: Exception
+) -> None:
+    desk.take(reading(0, 100), after(0))
+    blocks.fault.append((where, error))
+    with pytest.raises(type(error)):
+        post(desk, blocks, after(0))
+    post(desk, blocks, after(0) + LOST / 2)
+    post(desk, blocks, after(0) + LOST + MINUTE)
+    assert blocks.posted() == {1: -100}
+    assert desk.waiting() == 0
+
+
+def test_a_batch_that_may_be_mined_later_is_not_posted_again_before_it_is_lost(
+    desk: Desk, blocks: Chain
+) -> None:
+    desk.take(reading(0, 100), after(0))
+    blocks.fault.append(("announced", ReceiptTimeout()))
+    with pytest.raises(ReceiptTimeout):
+        post(desk, blocks, after(0))
+    assert post(desk, blocks, after(0) + LOST) == 0
+    assert desk.waiting() == 1
+
+
+def test_a_batch_that_was_mined_without_effect_is_posted_again(desk: Desk, blocks: Chain) -> None:
+    desk.take(reading(0, 100), after(0))
+    blocks.fault.append(("announced", ReceiptTimeout()))
+    with pytest.raises(ReceiptTimeout):
+        post(desk, blocks, after(0))
+    [batch] = desk.open_batches()
+    blocks.hashes[str(batch.transaction)] = 1
+    blocks.receipts = lambda *_: iter(())  # type: ignore[method-assign]
+    assert post(desk, blocks, after(0)) == 1
+
+
+def test_orders_of_a_meter_whose_account_is_not_known_are_not_lost(
+    desk: Desk, blocks: Chain
+) -> None:
+    desk.take(reading(0, 100, meter="stranger"), after(0))
+    with pytest.raises(InvalidInput, match="orders of stranger wait"):
+        post(desk, blocks, after(0))
+    assert desk.waiting() == 1
+
+
+NETS = st.integers(-3 * UWH, 3 * UWH)
+EVENTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("take"), st.integers(0, 2), st.integers(0, 5), NETS),
+        st.tuples(st.just("again"), st.integers(0, 20), st.just(0), st.just(0)),
+        st.tuples(st.just("post"), st.just(0), st.just(0), st.just(0)),
+        st.tuples(st.just("crash"), st.sampled_from([0, 1, 2]), st.integers(0, 1), st.just(0)),
+        st.tuples(st.just("restart"), st.just(0), st.just(0), st.just(0)),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=60)
+@given(EVENTS)
+def test_orders_add_up_to_the_readings_as_they_stand(
+    tmp_path_factory: pytest.TempPathFactory, events: list[tuple[str, int, int, int]]
+) -> None:
+    """In any order of arrival, with repeats, corrections, crashes and restarts."""
+    path, blocks = tmp_path_factory.mktemp("desk") / "desk.sqlite", Chain.new()
+    desk = Desk.open(path, "market", RULE, NOON)
+    now, taken, final = after(6), [], {}
+    for kind, first, second, net in events:
+        now += MINUTE
+        if kind == "take":
+            one = Reading(NAMES[first], NOON + second * QUARTER, max(-net, 0), max(net, 0))
+            taken.append(one)
+        elif kind == "again" and taken:
+            one = taken[first % len(taken)]
+        elif kind == "restart":
+            desk.close()
+            desk = Desk.open(path, "market", RULE, now)
+            continue
+        else:
+            if kind == "crash":
+                where = ("before", "announced", "mined")[first]
+                blocks.fault.append((where, (KeyError(), ReceiptTimeout())[second]))
+            try:
+                post(desk, blocks, now)
+            except (KeyError, ReceiptTimeout):
+                continue
+            blocks.fault.clear()
+            continue
+        desk.take(one, now)
+        final[one.meter, one.start] = one.production - one.consumption
+    blocks.fault.clear()
+    post(desk, blocks, now + LOST + MINUTE)
+    post(desk, blocks, now + LOST + MINUTE)
+    assert desk.waiting() == 0
+    for meter, number in NUMBERS.items():
+        exact = sum(net for (name, _), net in final.items() if name == meter)
+        assert abs(blocks.posted()[number] * UWH - exact) < UWH
+    desk.close()
