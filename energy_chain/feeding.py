@@ -8,12 +8,17 @@ would count twice when they are posted twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from threading import Event
 from typing import Protocol
 
+from energy_chain.aggregator_node import AggregatorNode, MatchingReport
 from energy_chain.errors import (
+    EnergyChainError,
     InvalidInput,
     MarketRefusal,
     TransactionFailed,
@@ -21,7 +26,10 @@ from energy_chain.errors import (
 from energy_chain.events import PeriodOpened, Receipt
 from energy_chain.ledger import Ledger
 from energy_chain.market import MAX_BATCH, Release, Request
+from energy_chain.meters import Reading
+from energy_chain.meters.desk import Missing, Verdict
 from energy_chain.meters.desk_store import Desk, DueOrder
+from energy_chain.meters.mqtt_feed import Connected, Lost, MqttFeed, Received, Refused
 from energy_chain.replay import post_batches
 
 LOST = timedelta(minutes=10)
@@ -29,6 +37,8 @@ LOST = timedelta(minutes=10)
 
 It cannot be mined later: the next one from the same account has the same nonce.
 """
+RETRY = timedelta(seconds=10)
+"""How long to wait after an error of the chain."""
 
 
 class FeedMarket(Ledger, Protocol):
@@ -90,8 +100,10 @@ class Poster:
             elif not known and now - batch.sent_at > LOST:
                 self._desk.drop_batch(batch.id)
 
-    def post(self, now: datetime) -> Iterator[Posted]:
-        """Posts all orders that wait, in the delivery period of now; yields each batch.
+    def post(self, now: datetime) -> Iterator[Posted | MatchingReport]:
+        """Posts all orders that wait, in the delivery period of now, and matches.
+
+        Yields each batch, which matches as well, and what was left to be matched after the last.
 
         Raises:
             MarketRefusal, ChainError: a batch was refused, and its orders wait; or it is not known
@@ -101,8 +113,11 @@ class Poster:
         while True:
             surpluses, needs = self._desk.due(MAX_BATCH)
             if not surpluses and not needs:
-                return
+                break
             yield self._post(surpluses, needs, now)
+        left = AggregatorNode(self._market).check_incoming_energy()
+        if left.matches:
+            yield left
 
     def _post(self, surpluses: list[DueOrder], needs: list[DueOrder], now: datetime) -> Posted:
         strangers = {order.meter for order in (*surpluses, *needs)} - self._numbers.keys()
@@ -132,3 +147,85 @@ class Poster:
             sum(order.energy for order in releases),
             receipt,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A reading that came, and what became of it."""
+
+    reading: Reading
+    received_at: datetime
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An error of the chain, told once until it is over or another one comes."""
+
+    reason: str
+
+
+Told = Taken | Refused | Connected | Lost | Missing | Posted | MatchingReport | Trouble
+
+
+def _post_all(poster: Poster, now: datetime, done: list[Posted | MatchingReport]) -> None:
+    done.extend(poster.post(now))
+
+
+async def follow(
+    feed: MqttFeed,
+    desk: Desk,
+    poster: Poster,
+    meters: Sequence[str],
+    stop: Event,
+    report: Callable[[Told], None],
+    clock: Callable[[], datetime],
+    poll_seconds: float = 0.5,
+) -> None:
+    """Takes what a feed brings, and posts what is due, until `stop`.
+
+    Args:
+        feed: brings readings.
+        desk: takes them.
+        poster: posts its orders.
+        meters: those that are expected to send readings.
+        stop: ends it, after what is under way.
+        report: is told of everything.
+        clock: the time.
+        poll_seconds: between two looks at what is due.
+    """
+
+    async def take() -> None:
+        async for event in feed.events():
+            if isinstance(event, Received):
+                reading = event.message.reading
+                verdict = desk.take(reading, event.received_at, event.message.revision)
+                report(Taken(reading, event.received_at, verdict))
+            else:
+                report(event)
+
+    told, not_before = "", clock()
+    taking = asyncio.create_task(take())
+    try:
+        while not stop.is_set() and not taking.done():
+            now = clock()
+            for gap in desk.overdue(meters, now):
+                report(gap)
+            if now >= not_before and desk.ready(meters, now):
+                done: list[Posted | MatchingReport] = []
+                try:
+                    # What the chain takes its time for does not keep the feed waiting.
+                    await asyncio.to_thread(_post_all, poster, now, done)
+                    told = ""
+                except EnergyChainError as error:
+                    not_before = now + RETRY
+                    if (said := " ".join(str(error).split())) != told:
+                        told = said
+                        report(Trouble(said))
+                for each in done:
+                    report(each)
+            await asyncio.sleep(poll_seconds)
+    finally:
+        taking.cancel()
+        with suppress(asyncio.CancelledError):
+            await taking

@@ -14,6 +14,7 @@ from energy_chain.cli import (
     chains,
     data,
     demo,
+    feed,
     homes,
     market,
     meters,
@@ -72,6 +73,7 @@ app.add_typer(homes.producer, name="producer", rich_help_panel=TAKE_PART)
 app.add_typer(homes.consumer, name="consumer", rich_help_panel=TAKE_PART)
 app.add_typer(meters.meters, name="meters", rich_help_panel=TAKE_PART)
 app.add_typer(operator.aggregator, name="aggregator", rich_help_panel=TAKE_PART)
+operator.operator.command()(feed.feed)
 app.add_typer(operator.operator, name="operator", rich_help_panel=TAKE_PART)
 app.command(rich_help_panel=TAKE_PART)(operator.run)
 app.add_typer(relay.relay, name="relay", rich_help_panel=TAKE_PART)

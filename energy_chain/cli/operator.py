@@ -264,8 +264,8 @@ def run(
     also = list(owners.values()) if single else []
     if signed:
         also = [_relayer(relayer, session)]
-        _check_distinct({**addresses, "--relayer": session.accounts.address(also[0])})
-    _check_distinct(addresses)
+        check_distinct({**addresses, "--relayer": session.accounts.address(also[0])})
+    check_distinct(addresses)
     ledger = session.market(OPERATOR, also)
     relay = _relay(ledger, also[0], owners, session) if signed else None
     market_period = ledger.period_length()
@@ -324,7 +324,7 @@ def _owners(
     from energy_chain.chain.accounts import NAMED_DEVELOPMENT_ACCOUNTS, development_accounts
 
     if file is not None:
-        given = {row["meter"]: row["account"] for _, row in _rows(file, ("meter", "account"))}
+        given = read_map(file)
         missing = [meter for meter in readings.meters if meter not in given]
         if missing:
             raise InvalidInput(f"{file} has no account of {', '.join(missing)}: add a line of each")
@@ -342,7 +342,17 @@ def _owners(
     return {meter: home.address for meter, home in zip(readings.meters, homes, strict=True)}
 
 
-def _check_distinct(addresses: dict[str, Address]) -> None:
+def read_map(file: Path) -> dict[str, str]:
+    """The account of each meter in a CSV file with the header meter,account.
+
+    Raises:
+        InvalidInput: it cannot be used.
+    """
+    return {row["meter"]: row["account"] for _, row in _rows(file, ("meter", "account"))}
+
+
+def check_distinct(addresses: dict[str, Address]) -> None:
+    """Refuses two meters of one account. Raises InvalidInput."""
     owners: dict[Address, str] = {}
     for meter, address in addresses.items():
         other = owners.setdefault(address, meter)

@@ -1,0 +1,244 @@
+"""Readings over MQTT, from a mosquitto that the test starts, and the command that follows them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from energy_chain.meters.mqtt_feed import (
+    Connected,
+    Event,
+    Lost,
+    MqttAddress,
+    MqttFeed,
+    Received,
+    Refused,
+)
+from tests.package.brokers import Broker
+from tests.package.command_line import Outcome, Run, json_lines, refused
+
+QUARTER = timedelta(minutes=15)
+NOON = datetime(2026, 6, 21, 12, tzinfo=UTC)
+
+
+def payload(consumption: float, production: float = 0, start: datetime = NOON, **more: Any) -> str:
+    return json.dumps(
+        {
+            "period_start": start.isoformat(),
+            "consumption_wh": consumption,
+            "production_wh": production,
+            **more,
+        }
+    )
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    broker = Broker(tmp_path)
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+async def until(
+    feed: MqttFeed, count: int, when: Callable[[Event], None] = lambda _: None
+) -> list[Event]:
+    """The first events of a feed; `when` is told of each, and works outside the loop."""
+    found: list[Event] = []
+
+    async def collect() -> None:
+        async with aclosing(feed.events()) as events:
+            async for event in events:  # type: ignore[attr-defined]
+                found.append(event)
+                await asyncio.to_thread(when, event)
+                if len(found) == count:
+                    return
+
+    await asyncio.wait_for(collect(), timeout=20)
+    return found
+
+
+def feed_of(broker: Broker, **how: Any) -> MqttFeed:
+    address = MqttAddress.of_url(broker.url)
+    return MqttFeed(
+        address, ["sun", "oven"], QUARTER, "test", lambda: NOON, **{"first_wait": 0.05, **how}
+    )
+
+
+def test_readings_are_read_and_what_is_none_is_counted(broker: Broker) -> None:
+    messages = [("sun", payload(0, 5)), ("oven", "x"), ("moon", payload(1)), ("oven", payload(7))]
+
+    def publish(event: Event) -> None:
+        if isinstance(event, Connected):
+            broker.publish(messages)
+
+    connected, sun, bad, stranger, oven = asyncio.run(until(feed_of(broker), 5, publish))
+    assert isinstance(connected, Connected)
+    assert isinstance(sun, Received)
+    assert (sun.number, sun.message.reading.production, sun.received_at) == (1, 5_000_000, NOON)
+    assert bad == Refused(2, "meters/oven", "not a JSON object: JSONDecodeError")
+    assert stranger == Refused(3, "meters/moon", "no meter of this feed")
+    assert isinstance(oven, Received)
+
+
+def test_what_is_published_while_nobody_listens_comes_later(broker: Broker) -> None:
+    asyncio.run(until(feed_of(broker), 1))
+    broker.publish([("sun", payload(0, 5))])
+    _, late = asyncio.run(until(feed_of(broker), 2))
+    assert isinstance(late, Received)
+
+
+def test_a_broker_that_is_lost_is_tried_again_less_and_less_often(broker: Broker) -> None:
+    waits = []
+
+    def restart(event: Event) -> None:
+        if isinstance(event, Connected) and not waits:
+            broker.stop()
+        elif isinstance(event, Lost):
+            waits.append(event.seconds)
+            if len(waits) == 3:
+                broker.start()
+
+    events = asyncio.run(until(feed_of(broker, longest_wait=0.1), 5, restart))
+    assert [type(event) for event in events] == [Connected, Lost, Lost, Lost, Connected]
+    assert waits == [0.05, 0.1, 0.1]
+
+
+# ------------------------------------------------------------------ the command
+
+
+@pytest.fixture
+def owners(tmp_path: Path) -> Path:
+    (tmp_path / "map.csv").write_text("meter,account\nsun,dev3\noven,dev4\n")
+    return tmp_path / "map.csv"
+
+
+def test_readings_become_orders_late_and_corrected_ones_adjustments(
+    neighbourhood: Any,
+    stopped_when: Callable[..., Outcome],
+    broker: Broker,
+    owners: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two quarters of an hour, through a desk whose clock the test moves."""
+    from energy_chain.cli import feed
+    from energy_chain.events import ReleasesPosted, RequestsPosted
+
+    now = [NOON]
+    monkeypatch.setattr(feed, "_now", lambda: now[0])
+    heard: list[dict[str, Any]] = []
+    as_json = feed._as_json
+
+    def hear(event: Any) -> dict[str, Any]:
+        heard.append(as_json(event))
+        return heard[-1]
+
+    monkeypatch.setattr(feed, "_as_json", hear)
+    market = neighbourhood.by(0)
+
+    def orders() -> list[tuple[int, int]]:
+        """Meter number and Wh of all that was posted."""
+        found = []
+        for receipt in market.history():
+            for event in receipt.events:
+                if isinstance(event, RequestsPosted | ReleasesPosted):
+                    sign = 1 if isinstance(event, RequestsPosted) else -1
+                    found += [(order.meter, sign * order.energy) for order in event.orders]
+        return found
+
+    end = NOON + QUARTER
+
+    def seen(what: str, times: int = 1) -> Callable[[], bool]:
+        return lambda: sum(what in line for line in heard) == times
+
+    # Once that is so, the clock is set and this is published.
+    steps: list[tuple[Callable[[], bool], datetime, list[tuple[str, str]]]] = [
+        (
+            seen("connected"),
+            end + timedelta(minutes=1),
+            [("sun", payload(100, 900)), ("oven", payload(500))],
+        ),
+        (
+            seen("posted"),
+            end + timedelta(minutes=2),
+            [("sun", payload(100, 950)), ("oven", payload(500))],
+        ),
+        (seen("posted", 2), end + QUARTER + timedelta(minutes=6), []),
+        (
+            seen("missing", 2),
+            end + QUARTER + timedelta(minutes=7),
+            [("oven", payload(40, start=end))],
+        ),
+    ]
+
+    def step() -> bool:
+        if steps and steps[0][0]():
+            _, now[0], messages = steps.pop(0)
+            if messages:
+                broker.publish(messages)
+        return seen("posted", 3)()
+
+    told = json_lines(stopped_when(step, "operator", "feed", broker.url, "--map", owners, "--json"))
+    assert orders() == [(1, 800), (2, -500), (1, 50), (2, -40)]
+    readings = [(line["reading"], line["meter"]) for line in told if "reading" in line]
+    assert readings == [
+        ("in time", "sun"),
+        ("in time", "oven"),
+        ("correction", "sun"),
+        ("repeated", "oven"),
+        ("late", "oven"),
+    ]
+    assert {line["missing"]["meter"] for line in told if "missing" in line} == {"sun", "oven"}
+    matched = [line["posted"]["matched_wh"] for line in told if "posted" in line]
+    assert sum(matched) == 540
+    assert told[0]["feeding"]["meters"] == ["sun", "oven"]
+
+
+def test_a_feed_says_what_it_waits_for(
+    neighbourhood: Any,  # noqa: ARG001
+    stopped_when: Callable[..., Outcome],
+    broker: Broker,
+    owners: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from energy_chain.cli import feed
+
+    broker.stop()
+    said = []
+    in_words = feed._in_words
+
+    def hear(event: Any) -> str:
+        said.append(in_words(event))
+        return said[-1]
+
+    monkeypatch.setattr(feed, "_in_words", hear)
+    code, out, err = stopped_when(lambda: said, "operator", "feed", broker.url, "--map", owners)
+    assert code == 0
+    assert out.startswith("Readings of 2 meters from ")
+    assert err.startswith("waiting: no broker (")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("http://host/x",), "is no feed"),
+        (("mqtt://a:secret@host/x",), "a password does not belong into a URL"),
+        (("mqtt://host/x", "--deadline", "20min"), "give less than a period"),
+        (("mqtt://host/x", "--map", "none.csv"), "none.csv cannot be read"),
+    ],
+)
+def test_a_feed_that_cannot_be_followed_is_refused(
+    run: Run,
+    neighbourhood: Any,  # noqa: ARG001
+    owners: Path,
+    arguments: tuple[str, ...],
+    said: str,
+) -> None:
+    refused(run("operator", "feed", "--map", owners, *arguments), said)
