@@ -93,6 +93,7 @@ def feed(
     from energy_chain.meters.mqtt_feed import MqttAddress, MqttFeed
     from energy_chain.replay import register
 
+    session.reader()  # nobody looks at files for a market that is not there
     address = MqttAddress.of_url(url, os.environ.get(PASSWORD_VARIABLE))
     owners = read_map(map)
     if not owners:

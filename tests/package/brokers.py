@@ -24,7 +24,7 @@ class Broker:
     def __init__(self, folder: Path) -> None:
         program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
         if program is None:
-            missing("mosquitto")
+            missing("mosquitto", "install it, such as with apt-get install mosquitto")
         self._program = program
         self.port = free_port()
         self._settings = folder / "mosquitto.conf"

@@ -46,6 +46,7 @@ ON_A_MARKET = {
     "consumer run": ("--account", "dev4"),
     "aggregator run": ("--once",),
     "operator post": ("--request", "1=1kWh"),
+    "operator feed": ("mqtt://127.0.0.1:1/meters", "--map", "meters.csv"),
     "relay serve": (),
     "run": (),
     "status": (),
@@ -487,7 +488,7 @@ def test_a_network_that_nobody_knows_is_not_checked(run: Run) -> None:
 
 def test_every_command_with_a_market_is_tried() -> None:
     needing = {name.removeprefix("energy-chain ") for name in LEAVES} - {"demo", "ganache"}
-    groups = "networks", "accounts", "meters"
+    groups = "networks", "accounts", "meters", "data"
     elsewhere = {name for name in needing if name.split()[0] in groups}
     elsewhere |= {"relay post", "relay status", "record show"}
     assert needing - elsewhere == set(ON_A_CHAIN)
