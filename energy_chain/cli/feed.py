@@ -12,7 +12,7 @@ import typer
 
 from energy_chain.cli import options
 from energy_chain.cli.operator import check_distinct, read_map
-from energy_chain.cli.printing import count, output, print_json
+from energy_chain.cli.printing import count, output, print_json, table
 from energy_chain.cli.session import OPERATOR, Session
 from energy_chain.errors import InvalidInput
 from energy_chain.units import kwh, parse_duration
@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     from energy_chain.feeding import Told
 
 PASSWORD_VARIABLE = "ENERGY_CHAIN_MQTT_PASSWORD"
+
+
+SHOWN = 10
+"""Missing readings that are shown one by one."""
+
+StoreOption = Annotated[
+    Path | None,
+    typer.Option(help="SQLite file of the readings; by default one a market in the data folder."),
+]
 
 
 def _now() -> datetime:
@@ -57,12 +66,7 @@ def feed(
         str,
         typer.Option(help="Length of the periods of a market whose orders never expire."),
     ] = "15min",
-    store: Annotated[
-        Path | None,
-        typer.Option(
-            help="SQLite file of the readings; by default one a market in the data folder."
-        ),
-    ] = None,
+    store: StoreOption = None,
     *,
     session: Session,
     as_json: options.JsonOption = False,
@@ -87,7 +91,6 @@ def feed(
     import asyncio
 
     from energy_chain.feeding import Poster, follow
-    from energy_chain.folders import home_folder
     from energy_chain.meters.desk import DeskRule
     from energy_chain.meters.desk_store import Desk
     from energy_chain.meters.mqtt_feed import MqttAddress, MqttFeed
@@ -107,9 +110,7 @@ def feed(
     )
     register(ledger, list(accounts.values()))
     numbers = {name: _number(ledger, account) for name, account in accounts.items()}
-    domain = ledger.order_domain()
-    place = store or home_folder() / "feed" / f"{domain.chain_id}-{domain.contract}.sqlite"
-    identity = f"{domain.chain_id} {domain.contract} {ledger.genesis()}"
+    place, identity = _place(ledger, store)
     desk = Desk.open(place, identity, rule, _now())
     try:
         with session.until_stopped() as stop:
@@ -120,7 +121,7 @@ def feed(
                         address,
                         accounts,
                         rule.period,
-                        f"energy-chain-{domain.contract[2:14]}",
+                        f"energy-chain-{ledger.address[2:14]}",
                         lambda: _now(),
                     ),
                     desk,
@@ -133,6 +134,83 @@ def feed(
             )
     finally:
         desk.close()
+
+
+@options.gives(session=options.reading)
+def adjustments(
+    store: StoreOption = None,
+    *,
+    session: Session,
+    as_json: options.JsonOption = False,
+) -> None:
+    """List the late and corrected readings of a feed, and those that never came.
+
+    Each with the net energy before and now, and the delivery period and energy
+    of the order that it became. With --json, one document.
+
+    Examples:
+
+        energy-chain operator adjustments --network ganache
+
+        energy-chain operator adjustments --store feed.sqlite --json
+    """
+    from energy_chain.meters.desk_store import Desk
+
+    desk = Desk.existing(*_place(session.reader(), store))
+    try:
+        found = list(desk.all_adjustments())
+        missing = desk.missing()
+    finally:
+        desk.close()
+    if as_json:
+        print_json(
+            {
+                "adjustments": [
+                    {
+                        "meter": each.meter,
+                        "period_start": each.period_start.isoformat(),
+                        "reason": each.reason.value,
+                        "was_kwh": None if each.was is None else each.was / 1e9,
+                        "is_kwh": each.is_ / 1e9,
+                        "received_at": each.received_at.isoformat(timespec="seconds"),
+                        "order_period": each.order_period,
+                        "order_wh": each.order_energy,
+                    }
+                    for each in found
+                ],
+                "missing": [
+                    {"meter": gap.meter, "period_start": gap.period_start.isoformat()}
+                    for gap in missing
+                ],
+            }
+        )
+        return
+    figures = ("net before", "net now", "order", "in period")
+    listed = table("meter", "period of", "why", *figures, "came", right=figures)
+    for each in found:
+        listed.add_row(
+            each.meter,
+            f"{each.period_start:%Y-%m-%d %H:%M}",
+            each.reason.value,
+            "-" if each.was is None else f"{each.was / 1e9:,.3f} kWh",
+            f"{each.is_ / 1e9:,.3f} kWh",
+            kwh(each.order_energy),
+            "waiting" if each.order_period is None else str(each.order_period),
+            f"{each.received_at:%Y-%m-%d %H:%M}",
+        )
+    output().print(listed)
+    output().print(f"{count(len(found), 'adjustment')}, {count(len(missing), 'reading')} missing.")
+    for gap in missing[:SHOWN]:
+        output().print(f"missing: {gap.meter}, period of {gap.period_start:%Y-%m-%d %H:%M} UTC")
+
+
+def _place(ledger: ContractLedger, store: Path | None) -> tuple[Path, str]:
+    """Where the desk of a market is, and what tells the market from every other."""
+    from energy_chain.folders import home_folder
+
+    domain = ledger.order_domain()
+    place = store or home_folder() / "feed" / f"{domain.chain_id}-{domain.contract}.sqlite"
+    return place, f"{domain.chain_id} {domain.contract} {ledger.genesis()}"
 
 
 def _number(ledger: ContractLedger, account: str) -> int:

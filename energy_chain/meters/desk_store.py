@@ -15,13 +15,14 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
     Column,
     Connection,
+    Engine,
     Index,
     Integer,
     MetaData,
@@ -146,7 +147,7 @@ class OpenBatch:
 class Desk:
     """Readings in, orders out."""
 
-    def __init__(self, engine: Any, rule: DeskRule, begin: datetime) -> None:
+    def __init__(self, engine: Engine, rule: DeskRule, begin: datetime) -> None:
         """What `open` has prepared."""
         self._engine = engine
         self.rule = rule
@@ -172,11 +173,7 @@ class Desk:
             raise InvalidInput(
                 f"{path} cannot be opened ({error.strerror}): give --store a file that can"
             ) from error
-        engine = create_engine(
-            f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True
-        )
-        event.listen(engine, "connect", _prepare)
-        event.listen(engine, "begin", _begin)
+        engine = _engine(path)
         period = rule.period // MICROSECOND
         wanted = {"format": FORMAT, "market": market, "period": str(period)}
         fresh = {**wanted, "begin": str(_micros(now) // period * period)}
@@ -204,6 +201,33 @@ class Desk:
             )
         desk.begin = _time(int(found["begin"]))
         return desk
+
+    @classmethod
+    def existing(cls, path: Path, market: str) -> Desk:
+        """Opens a file that is there, to look at what it tells.
+
+        Raises:
+            InvalidInput: there is none, it cannot be used, or it is of another market.
+        """
+        if not path.is_file():
+            raise InvalidInput(
+                f"{path} is not there: energy-chain operator feed makes it, or give --store FILE"
+            )
+        engine = _engine(path)
+        try:
+            with engine.connect() as connection:
+                found = {row.name: row.value for row in connection.execute(select(about))}
+        except DatabaseError as error:
+            engine.dispose()
+            raise InvalidInput(
+                f"{path} cannot be used as a store ({type(error.orig).__name__}): "
+                "give --store another file"
+            ) from error
+        if (found.get("format"), found.get("market")) != (FORMAT, market):
+            engine.dispose()
+            raise InvalidInput(f"{path} is of another market: give --store another file")
+        rule = DeskRule(int(found["period"]) * MICROSECOND, timedelta(0))
+        return cls(engine, rule, _time(int(found["begin"])))
 
     def close(self) -> None:
         """Closes the file."""
@@ -383,6 +407,13 @@ class Desk:
                 for row in connection.execute(wanted)
             ]
 
+    def all_adjustments(self) -> Iterator[Adjustment]:
+        """All adjustments, the oldest first."""
+        after = 0
+        while page := self.adjustments(after):
+            yield from (adjustment for _, adjustment in page)
+            after = page[-1][0]
+
     def missing(self) -> list[Missing]:
         """The readings that were missing at their deadlines, and have not come since."""
         wanted = (
@@ -467,6 +498,15 @@ class Desk:
             first = first or int(id)
             left -= part
         return first
+
+
+def _engine(path: Path) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True
+    )
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
 
 
 def _remember(connection: Connection, name: str, value: str) -> None:

@@ -125,6 +125,8 @@ class FileOptions:
             raise InvalidInput(f"digits is {self.digits}; give the 1 to 9 digits of a register")
         if self.registers and self.unit is not None and self.unit.is_power:
             raise InvalidInput(f"a register counts energy, not {self.unit}: give kWh or Wh")
+        if self.registers and self.label is Label.END:
+            raise InvalidInput("a register is read at an instant: leave out --label end")
         if self.period is not None and (fault := period_fault(self.period)):
             raise InvalidInput(f"period is {self.period}; {fault}")
         try:
@@ -133,6 +135,18 @@ class FileOptions:
             raise InvalidInput(
                 f"encoding {self.encoding[:40]!r} is unknown: give one such as utf-8 or latin-1"
             ) from None
+
+    def for_csv_only(self) -> list[str]:
+        """The options that are given and that only CSV files have a use for."""
+        given = {
+            "--column": self.columns != Columns(),
+            "--unit": self.unit is not None,
+            "--registers": self.registers,
+            "--label": self.label is not Label.START,
+            "--decimal": self.decimal is not None,
+            "--encoding": self.encoding != "utf-8",
+        }
+        return [option for option, is_given in given.items() if is_given]
 
 
 def unit_of(text: str) -> Unit:

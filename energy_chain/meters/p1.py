@@ -6,11 +6,12 @@ telegrams are not read.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 
@@ -25,6 +26,9 @@ from energy_chain.meters.file_options import DIRECTIONS, FileOptions
 from energy_chain.meters.local_times import moment
 from energy_chain.meters.measurements import Fault, FaultKind, Measurements, Quantity
 from energy_chain.meters.readings import UWH, Problem, shown
+
+# What it has to say of a telegram is said by `BadTelegram`.
+logging.getLogger("dsmr_parser").addHandler(logging.NullHandler())
 
 DEFAULT_PERIOD = timedelta(minutes=15)
 """Of the energies that registers in telegrams give, unless another one is asked for."""
@@ -213,8 +217,10 @@ def _read(raw: bytes, line: int) -> Telegram | BadTelegram:
         return BadTelegram(line, "the telegram's CRC is wrong: it was damaged on its way")
     except UnicodeDecodeError:
         return BadTelegram(line, "the telegram has characters that are not ASCII")
-    except (ParseError, InvalidOperation, _Unusable) as error:
+    except _Unusable as error:
         return BadTelegram(line, f"the telegram cannot be used: {error}")
+    except (ParseError, ArithmeticError, ValueError) as error:
+        return BadTelegram(line, f"the telegram cannot be read: {type(error).__name__}")
 
 
 class _Unusable(ValueError):

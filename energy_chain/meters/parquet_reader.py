@@ -35,7 +35,7 @@ def measure_parquet(path: Path, options: FileOptions) -> Measurements:
     """
     try:
         table = pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowException) as error:
         raise InvalidInput(f"{path} cannot be read as Parquet: {error}") from error
     metadata = table.schema.metadata or {}
     ours = metadata.get(FORMAT_KEY) == FORMAT

@@ -16,6 +16,7 @@ from energy_chain.meters.readings import DayRange, Readings
 
 _ENDINGS = {".csv", ".tsv", ".txt", ".xml", ".parquet", ".p1"}
 """Of the files of a folder that are taken for readings."""
+_NOT_CSV = (Format.GREEN_BUTTON, Format.P1, Format.PARQUET)
 _LOOKED_AT = 8192
 _TELEGRAM = re.compile(rb"^\d-\d+:\d+\.\d+\.\d+\(", re.MULTILINE)
 
@@ -83,6 +84,10 @@ def detect(path: Path) -> Format | None:
 
 def _measure(path: Path, options: FileOptions) -> Measurements:
     found = options.format or detect(path)
+    if found in _NOT_CSV and (useless := options.for_csv_only()):
+        raise InvalidInput(
+            f"{path} is a file of {found}, which says this itself: leave out {', '.join(useless)}"
+        )
     if found is Format.PARQUET:
         from energy_chain.meters.parquet_reader import measure_parquet
 

@@ -46,6 +46,7 @@ ON_A_MARKET = {
     "consumer run": ("--account", "dev4"),
     "aggregator run": ("--once",),
     "operator post": ("--request", "1=1kWh"),
+    "operator adjustments": (),
     "operator feed": ("mqtt://127.0.0.1:1/meters", "--map", "meters.csv"),
     "relay serve": (),
     "run": (),

@@ -227,6 +227,31 @@ def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
         Desk.open(tmp_path, "market", RULE, NOON)
 
 
+def test_a_desk_can_be_looked_at_later(tmp_path: Path) -> None:
+    path = tmp_path / "desk.sqlite"
+    desk = Desk.open(path, "market", RULE, NOON)
+    desk.take(reading(0, 5), after(0, 9))
+    desk.close()
+    again = Desk.existing(path, "market")
+    assert [each.order_energy for each in again.all_adjustments()] == [-5]
+    assert (again.begin, again.rule.period) == (NOON, QUARTER)
+    again.close()
+
+
+def test_a_desk_that_is_not_there_is_not_made_to_be_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "desk.sqlite"
+    with pytest.raises(InvalidInput, match="is not there"):
+        Desk.existing(path, "market")
+    assert not path.exists()
+    Desk.open(path, "market", RULE, NOON).close()
+    with pytest.raises(InvalidInput, match="is of another market"):
+        Desk.existing(path, "other")
+    other = tmp_path / "other.sqlite"
+    other.write_text("no database " * 100)
+    with pytest.raises(InvalidInput, match="cannot be used as a store"):
+        Desk.existing(other, "market")
+
+
 # ------------------------------------------------------------------ posting
 
 

@@ -16,8 +16,10 @@ from energy_chain.meters import (
     FaultKind,
     FileOptions,
     Inspection,
+    Label,
     Measurements,
     ReadingsError,
+    Unit,
     inspect,
     measure,
     write_csv,
@@ -195,6 +197,15 @@ def test_a_parquet_file_of_others_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(InvalidInput, match="cannot be read as Parquet"):
         measure([path], FileOptions())
+
+
+def test_what_only_csv_files_need_is_refused_for_others(
+    measured: Callable[..., Measurements], tmp_path: Path
+) -> None:
+    path = tmp_path / "out.parquet"
+    write_parquet(measured(*hours("a", "2020-01-01T00:00+00:00", 2)), path)
+    with pytest.raises(InvalidInput, match=r"is a file of parquet.*leave out --unit, --label"):
+        measure([path], FileOptions(unit=Unit.WH, label=Label.END))
 
 
 def test_parquet_energies_out_of_range_are_faults(

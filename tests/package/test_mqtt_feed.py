@@ -22,7 +22,7 @@ from energy_chain.meters.mqtt_feed import (
     Refused,
 )
 from tests.package.brokers import Broker
-from tests.package.command_line import Outcome, Run, json_lines, refused
+from tests.package.command_line import Outcome, Run, in_json, json_lines, printed, refused
 
 QUARTER = timedelta(minutes=15)
 NOON = datetime(2026, 6, 21, 12, tzinfo=UTC)
@@ -121,6 +121,7 @@ def owners(tmp_path: Path) -> Path:
 
 
 def test_readings_become_orders_late_and_corrected_ones_adjustments(
+    run: Run,
     neighbourhood: Any,
     stopped_when: Callable[..., Outcome],
     broker: Broker,
@@ -199,6 +200,16 @@ def test_readings_become_orders_late_and_corrected_ones_adjustments(
     matched = [line["posted"]["matched_wh"] for line in told if "posted" in line]
     assert sum(matched) == 540
     assert told[0]["feeding"]["meters"] == ["sun", "oven"]
+    listed = in_json(run("operator", "adjustments", "--json"))
+    assert [
+        (each["meter"], each["reason"], each["was_kwh"], each["is_kwh"], each["order_wh"])
+        for each in listed["adjustments"]
+    ] == [("sun", "correction", 0.8, 0.85, 50), ("oven", "late", None, -0.04, -40)]
+    assert [each["order_period"] for each in listed["adjustments"]] == [market.current_period()] * 2
+    assert listed["missing"] == [{"meter": "sun", "period_start": end.isoformat()}]
+    shown = printed(run("operator", "adjustments"))
+    assert "2 adjustments, 1 reading missing." in shown
+    assert "missing: sun, period of 2026-06-21 12:15 UTC" in shown
 
 
 def test_a_feed_says_what_it_waits_for(

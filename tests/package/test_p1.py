@@ -99,13 +99,14 @@ def test_a_telegram_without_an_end_is_not_collected_for_ever() -> None:
         (telegram("170102192000X"), "its time is '170102192000X'"),
         (telegram("171302192000W"), "its time is"),
         (telegram(used=()), "no register of consumption"),
-        (telegram(used=("1.5.5",)), "cannot be used"),
+        (telegram(used=("1.5.5",)), "cannot be read"),
         (telegram(meter=""), "no equipment identifier"),
         (telegram().replace(b"*kWh", b"*MWh"), "CRC is wrong"),
         (b"nothing\r\n", "0 telegrams where one is expected"),
         (telegram() * 2, "2 telegrams where one is expected"),
         (telegram(crc="12"), "its last line is '!12'"),
         (telegram().replace(b"0002", b"\xff002"), "not ASCII"),
+        (telegram().replace(b"0002", b"0!W2"), "cannot be read"),
     ],
 )
 def test_a_telegram_that_cannot_be_used_says_why(data: bytes, reason: str) -> None:

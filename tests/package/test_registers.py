@@ -15,6 +15,7 @@ from energy_chain.errors import InvalidInput
 from energy_chain.meters import (
     DayRange,
     FileOptions,
+    Label,
     Readings,
     ReadingsError,
     Unit,
@@ -124,6 +125,11 @@ def test_registers_that_are_read_often_need_a_period(read: Reader) -> None:
     lines = [f"2020-01-01T00:00:{second:02}Z,{second},0" for second in range(0, 60, 10)]
     with pytest.raises(InvalidInput, match=r"a reading every 0:00:10: say .*--period 15min"):
         read(*lines)
+
+
+def test_a_register_is_read_at_an_instant() -> None:
+    with pytest.raises(InvalidInput, match="leave out --label end"):
+        FileOptions(registers=True, label=Label.END)
 
 
 def test_a_register_is_no_power() -> None:
