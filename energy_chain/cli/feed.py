@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from energy_chain.chain.contract_ledger import ContractLedger
     from energy_chain.feeding import Told
 
-PASSWORD_VARIABLE = "ENERGY_CHAIN_MQTT_PASSWORD"
-
 
 SHOWN = 10
 """Missing readings that are shown one by one."""
@@ -97,7 +95,7 @@ def feed(
     from energy_chain.replay import register
 
     session.reader()  # nobody looks at files for a market that is not there
-    address = MqttAddress.of_url(url, os.environ.get(PASSWORD_VARIABLE))
+    address = MqttAddress.of_url(url, os.environ.get("ENERGY_CHAIN_MQTT_PASSWORD"))
     owners = read_map(map)
     if not owners:
         raise InvalidInput(f"{map} names no meter: add a line of each")

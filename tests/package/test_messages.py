@@ -14,9 +14,11 @@ from energy_chain.errors import InvalidInput
 from energy_chain.meters import Reading
 from energy_chain.meters.messages import BadMessage, MessageReader, MeterMessage, read_json
 from energy_chain.meters.mqtt_feed import MqttAddress
+from tests.package.command_line import PASSPHRASE
 from tests.package.meter_files import telegram
 
 QUARTER = timedelta(minutes=15)
+WITH_PASSWORD = f"me:{PASSPHRASE}"
 NOON = "2026-06-21T12:00:00+02:00"
 START = datetime.fromisoformat(NOON)
 GOOD = {"period_start": NOON, "consumption_wh": 120.5, "production_wh": 0}
@@ -156,7 +158,7 @@ def test_an_address_has_a_broker_a_topic_and_a_user() -> None:
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("mqtt://me:secret@host/meters", "a password does not belong into a URL"),
+        (f"mqtt://{WITH_PASSWORD}@host/meters", "a password does not belong into a URL"),
         ("http://host/meters", "is no feed"),
         ("mqtt://host", "is no feed"),
         ("mqtt://host/meters/#", "is no feed"),
@@ -168,4 +170,4 @@ def test_an_address_has_a_broker_a_topic_and_a_user() -> None:
 def test_what_is_no_address_of_a_feed_is_refused(url: str, said: str) -> None:
     with pytest.raises(InvalidInput, match=said) as error:
         MqttAddress.of_url(url)
-    assert "secret" not in str(error.value)
+    assert PASSPHRASE not in str(error.value)
