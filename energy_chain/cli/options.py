@@ -73,6 +73,9 @@ def complete_account(context: typer.Context, incomplete: str) -> Iterator[str]:
         yield from (name for name in names if name.startswith(incomplete))
 
 
+FILES = "Files of readings"
+"""Where help texts show the options that say how files are to be read."""
+
 NetworkOption: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -156,6 +159,7 @@ UnitOption: TypeAlias = Annotated[
         help="Unit of the file's values; kW and W are mean power. By default what its columns' "
         "names say, else kWh.",
         case_sensitive=False,
+        rich_help_panel=FILES,
     ),
 ]
 FormatOption: TypeAlias = Annotated[
@@ -163,18 +167,30 @@ FormatOption: TypeAlias = Annotated[
     typer.Option(
         help="Format of the file, where it cannot be found out: CSV with a line for each meter and "
         "period (long), with columns for each meter (wide) or of one meter (single), Green Button, "
-        "P1 telegrams, Parquet."
+        "P1 telegrams, Parquet.",
+        rich_help_panel=FILES,
     ),
 ]
 RegistersOption: TypeAlias = Annotated[
-    bool, typer.Option("--registers", help="The file's values are cumulative registers.")
+    bool,
+    typer.Option(
+        "--registers", help="The file's values are cumulative registers.", rich_help_panel=FILES
+    ),
 ]
 DigitsOption: TypeAlias = Annotated[
     int | None,
-    typer.Option(min=1, max=9, help="Digits of a register in kWh, where it begins again at zero."),
+    typer.Option(
+        min=1,
+        max=9,
+        help="Digits of a register in kWh, where it begins again at zero.",
+        rich_help_panel=FILES,
+    ),
 ]
 LabelOption: TypeAlias = Annotated[
-    Label, typer.Option(help="Whether the file's times are of the starts or ends of periods.")
+    Label,
+    typer.Option(
+        help="Whether the file's times are of the starts or ends of periods.", rich_help_panel=FILES
+    ),
 ]
 PeriodOption: TypeAlias = Annotated[
     str | None,
@@ -182,14 +198,18 @@ PeriodOption: TypeAlias = Annotated[
         metavar="DURATION",
         help="How long the file's periods are, such as 15min, where its times do not tell; P1 "
         "telegrams are read every 15min.",
+        rich_help_panel=FILES,
     ),
 ]
 DecimalOption: TypeAlias = Annotated[
     DecimalMark | None,
-    typer.Option(help="What stands before the file's decimals, where it cannot be found out."),
+    typer.Option(
+        help="What stands before the file's decimals, where it cannot be found out.",
+        rich_help_panel=FILES,
+    ),
 ]
 EncodingOption: TypeAlias = Annotated[
-    str, typer.Option(help="Encoding of a CSV file, such as latin-1.")
+    str, typer.Option(help="Encoding of a CSV file, such as latin-1.", rich_help_panel=FILES)
 ]
 MeterNameOption: TypeAlias = Annotated[
     str | None,
@@ -197,6 +217,7 @@ MeterNameOption: TypeAlias = Annotated[
         "--meter-name",
         metavar="NAME",
         help="Meter of a file that does not name it; by default the file's name.",
+        rich_help_panel=FILES,
     ),
 ]
 ColumnOption: TypeAlias = Annotated[
@@ -206,6 +227,7 @@ ColumnOption: TypeAlias = Annotated[
         help="Name of a column of a CSV file; ROLE is meter, period_start, consumption or "
         "production, or consumption:METER and production:METER where each meter has columns of its "
         "own. NAME - says that there is no such column. May be given more than once.",
+        rich_help_panel=FILES,
     ),
 ]
 TimezoneOption: TypeAlias = Annotated[

@@ -222,8 +222,8 @@ class _Feed:
                 "give a file with one length"
             )
         length = lengths.pop() if lengths else None
-        meters = {each.meter: number for number, each in enumerate(series)}
-        meters = {meter: number for number, meter in enumerate(meters)}
+        names = dict.fromkeys(each.meter for each in series)
+        meters = {meter: number for number, meter in enumerate(names)}
         found = Measurements.of_rows(
             self._source,
             [self._name(meter, meters) for meter in meters],

@@ -107,6 +107,27 @@ def test_two_series_for_one_purpose_are_refused(read: Reader) -> None:
         read(text)
 
 
+def test_intervals_of_several_lengths_are_refused(read: Reader) -> None:
+    text = green_button([1, 2], produced=[1, 2])
+    other = text.replace("<intervalLength>3600<", "<intervalLength>900<", 1)
+    with pytest.raises(InvalidInput, match="has intervals of 900 and 3600 s"):
+        read(other)
+
+
+def test_one_name_cannot_be_given_to_two_usage_points(read: Reader) -> None:
+    one, other = green_button([1, 2]), green_button([3, 4]).replace("UsagePoint/7", "UsagePoint/8")
+    both = one.replace("</feed>", other[other.index("<entry>") :])
+    assert read(both).meters == ("7", "8")
+    with pytest.raises(InvalidInput, match="has 2 usage points: leave out --meter-name"):
+        read(both, meter="a")
+
+
+def test_series_that_are_left_out_are_told(read: Reader) -> None:
+    text = green_button([1, 2], produced=[1, 2])
+    facts = read(text.replace("<flowDirection>19<", "<flowDirection>4<")).facts
+    assert facts["left out"] == "1 series of unit 72 and flow 4"
+
+
 def test_entities_that_grow_without_end_are_refused(read: Reader) -> None:
     bomb = '<!DOCTYPE b [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>\n'
     with pytest.raises(InvalidInput, match=r"line 2: it declares a document type"):

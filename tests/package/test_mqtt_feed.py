@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -109,6 +109,45 @@ def test_a_broker_that_is_lost_is_tried_again_less_and_less_often(broker: Broker
     events = asyncio.run(until(feed_of(broker, longest_wait=0.1), 5, restart))
     assert [type(event) for event in events] == [Connected, Lost, Lost, Lost, Connected]
     assert waits == [0.05, 0.1, 0.1]
+
+
+def test_trouble_with_the_chain_is_told_once_and_tried_again_later(tmp_path: Path) -> None:
+    from threading import Event as Stop
+
+    from energy_chain.errors import NodeUnreachable
+    from energy_chain.feeding import RETRY, Taken, Trouble, follow
+    from energy_chain.meters import Reading
+    from energy_chain.meters.desk import DeskRule, Missing
+    from energy_chain.meters.desk_store import Desk
+    from energy_chain.meters.messages import MeterMessage
+
+    class OneReading:
+        async def events(self) -> AsyncIterator[Event]:
+            yield Received(1, MeterMessage(Reading("sun", NOON, 0, 10**9)), NOON + QUARTER)
+            await asyncio.sleep(60)
+
+    class NoChain:
+        tried: ClassVar[list[datetime]] = []
+
+        def post(self, now: datetime) -> Iterator[object]:
+            self.tried.append(now)
+            if len(self.tried) == 3:
+                stop.set()
+            raise NodeUnreachable("nobody answers")
+
+    stop, time, told = Stop(), [NOON + QUARTER + timedelta(minutes=6)], []
+
+    def clock() -> datetime:
+        time[0] += RETRY / 4
+        return time[0]
+
+    desk = Desk.open(tmp_path / "desk.sqlite", "market", DeskRule(QUARTER), NOON)
+    parts: Any = OneReading(), desk, NoChain(), ["sun"]
+    asyncio.run(asyncio.wait_for(follow(*parts, stop, told.append, clock, 0.001), 20))
+    desk.close()
+    assert [type(each) for each in told] == [Missing, Taken, Trouble]
+    first, second, third = NoChain.tried
+    assert second - first == third - second == RETRY
 
 
 # ------------------------------------------------------------------ the command
