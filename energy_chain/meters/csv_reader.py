@@ -303,26 +303,27 @@ class _File:
     ) -> None:
         number = self.meters.setdefault(meter, len(self.meters))
         whose = f" of {meter}" if wide else ""
-        energies = []
-        for position, role in (
-            (series.consumption, "consumption"),
-            (series.production, "production"),
-        ):
-            energy: int | str = 0
-            if position is not None:
-                text = row[position]
-                known = self.values.get(text)
-                energy = self._energy(text.strip()) if known is None else known
-                self.values[text] = energy
-            if isinstance(energy, str):
-                self._fault(FaultKind.VALUE, energy.format(role + whose), time)
-                energy = UNUSABLE
-            energies.append(energy)
+        consumption = self._value(row, series.consumption, "consumption", whose, time)
+        production = self._value(row, series.production, "production", whose, time)
         if time.again is not None:
             self.twice[len(self.rows)] = time
-        self.rows.append(
-            (number, self.reader.line_num, time.instant, time.offset, energies[0], energies[1])
-        )
+        line = self.reader.line_num
+        self.rows.append((number, line, time.instant, time.offset, consumption, production))
+
+    def _value(
+        self, row: list[str], position: int | None, role: str, whose: str, time: Moment
+    ) -> int:
+        """The value of a column; UNUSABLE, and a fault, when it is none."""
+        if position is None:
+            return 0
+        text = row[position]
+        value = self.values.get(text)
+        if value is None:
+            value = self.values[text] = self._energy(text.strip())
+        if isinstance(value, int):
+            return value
+        self._fault(FaultKind.VALUE, value.format(role + whose), time)
+        return UNUSABLE
 
     def _energy(self, text: str) -> int | str:
         """The value in millionths of a Wh or W, or what is wrong with it, for a role in {}."""

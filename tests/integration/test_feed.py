@@ -1,4 +1,4 @@
-"""Readings over MQTT to each node: a feed that is killed, and goes on without counting twice."""
+"""Readings over MQTT to a node: a feed that is killed, and goes on without counting twice."""
 
 from __future__ import annotations
 
@@ -28,17 +28,19 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 
 def test_a_feed_that_was_killed_posts_every_reading_once(
-    node: Node, broker: Broker, tmp_path: Path
+    ganache: Node, broker: Broker, tmp_path: Path
 ) -> None:
     machine = Machine(tmp_path / "machine")
-    machine.write("energy-chain.toml", f'network = "here"\n[networks.here]\nurl = "{node.url}"\n')
+    machine.write(
+        "energy-chain.toml", f'network = "here"\n[networks.here]\nurl = "{ganache.url}"\n'
+    )
     machine.write("map.csv", "meter,account\nsun,dev3\noven,dev4\n")
     market = machine.json("deploy", "--period", "1h")
     # A desk that was begun three hours ago, so that no test waits for an hour to be over.
     now = datetime.now(UTC)
     start = now.replace(minute=0, second=0, microsecond=0) - 3 * HOUR
-    genesis = ask(node.url, "eth_getBlockByNumber", "0x0", False)["hash"]
-    identity = f"{node.chain_id} {market['address']} {genesis}"
+    genesis = ask(ganache.url, "eth_getBlockByNumber", "0x0", False)["hash"]
+    identity = f"{ganache.chain_id} {market['address']} {genesis}"
     Desk.open(machine.folder / "desk.sqlite", identity, DeskRule(HOUR), start).close()
 
     def begin() -> Command:
