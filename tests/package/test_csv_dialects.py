@@ -285,6 +285,15 @@ def test_power_is_told_by_the_names_of_columns(read: Reader) -> None:
     assert read(header, *lines).consumption[:, 0].tolist() == [333_333_333] * 3
 
 
+@pytest.mark.parametrize(("microwatts", "energy"), [(1, 0), (2, 0), (3, 1), (6, 2), (10, 2)])
+def test_halves_of_a_microwatt_hour_are_rounded_to_even(
+    read: Reader, microwatts: int, energy: int
+) -> None:
+    lines = [f"a,2020-01-01T00:{minute}Z,0.{microwatts:06},0" for minute in ("00", "15")]
+    result = read("meter,period_start,consumption_w,production_w", *lines)
+    assert result.consumption[:, 0].tolist() == [energy] * 2
+
+
 def test_power_at_one_time_says_nothing_of_energy(read: Reader) -> None:
     header = "meter,period_start,consumption_kw,production_kw"
     with pytest.raises(InvalidInput, match=r"mean power, and one reading of each meter.*--period"):
