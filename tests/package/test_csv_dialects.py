@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,6 +13,7 @@ import pytest
 from energy_chain.errors import InvalidInput
 from energy_chain.meters import (
     Columns,
+    DayRange,
     DecimalMark,
     FileOptions,
     Format,
@@ -318,6 +319,16 @@ def test_the_start_of_a_period_has_the_offset_of_its_own_time(read: Reader) -> N
         "2020-03-29T01:00:00+01:00",
         "2020-03-29T03:00:00+02:00",
     ]
+
+
+def test_the_last_period_of_a_day_is_of_that_day_where_clocks_change_at_midnight(
+    write: Callable[..., Path],
+) -> None:
+    # In Beirut the clocks go from 00:00 to 01:00: the period from 23:00 on ends at 01:00.
+    ends = [f"2020-03-28T{hour:02}:00" for hour in range(1, 24)] + ["2020-03-29T01:00"]
+    path = write(LONG, *(f"a,{end},1,0" for end in ends))
+    options = FileOptions(label=Label.END, timezone=ZoneInfo("Asia/Beirut"))
+    assert len(read_readings([path], options, DayRange(date(2020, 3, 28))).starts) == 24
 
 
 # ------------------------------------------------------------------ when the clocks change
