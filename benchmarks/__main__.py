@@ -269,6 +269,9 @@ def run_record(arguments: argparse.Namespace) -> int:
     text = markdown(speeds(arguments.postgres))
     print(text, end="")
     (REPORT / "record.md").write_text(text)
+    return 0
+
+
 def run_meters(arguments: argparse.Namespace) -> int:
     """Measures how fast readings are made up, prints it and writes it."""
     from benchmarks.meter_speed import markdown, measure

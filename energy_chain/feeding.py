@@ -27,9 +27,9 @@ from energy_chain.events import PeriodOpened, Receipt
 from energy_chain.ledger import Ledger
 from energy_chain.market import MAX_BATCH, Release, Request
 from energy_chain.meters import Reading
-from energy_chain.meters.desk import Missing, Verdict
-from energy_chain.meters.desk_store import Desk, DueOrder
-from energy_chain.meters.mqtt_feed import Connected, Lost, MqttFeed, Received, Refused
+from energy_chain.meters.live.desk import Missing, Verdict
+from energy_chain.meters.live.desk_store import Desk, DueOrder
+from energy_chain.meters.live.mqtt_feed import Connected, Lost, MqttFeed, Received, Refused
 from energy_chain.replay import post_batches
 
 LOST = timedelta(minutes=10)

@@ -27,12 +27,23 @@ from energy_chain.events import Receipt
 from energy_chain.gas import confirm_matches_gas, post_and_match_gas
 from energy_chain.market import CAPACITY, Release, Request
 from energy_chain.memory_ledger import MemoryLedger
-from energy_chain.meters import DayRange, Netting, Readings, generate, read_csv
+from energy_chain.meters import (
+    DayRange,
+    FileOptions,
+    Netting,
+    Place,
+    Readings,
+    SolarModel,
+    generate,
+    read_readings,
+)
+from energy_chain.meters.made_up.generator import SOLAR_SHARE
+from energy_chain.meters.made_up.places import GERMANY
 from energy_chain.meters.readings import DAY
 from energy_chain.replay import Trade, replay
 
 DAYS_AT_ONCE = 7
-"""Days whose readings are in memory at the same time."""
+"""Days that are made up at a time."""
 _OPERATOR = "operator"
 
 
@@ -49,7 +60,10 @@ class Community:
         period: of the readings that are made up.
         timezone: whose days are meant, by its name in the tz database; those of the offsets in the
             file when None.
-        data: a file of measured homes.
+        place: climate of homes that are made up.
+        solar_share: share of them that have solar.
+        solar_model: whose clear sky they have.
+        data: a file or folder of measured homes.
     """
 
     number: int
@@ -59,6 +73,9 @@ class Community:
     seed: int = 0
     period: timedelta = timedelta(minutes=15)
     timezone: str | None = "UTC"
+    place: Place = GERMANY
+    solar_share: float = SOLAR_SHARE
+    solar_model: SolarModel = SolarModel.OWN
     data: str | None = None
 
 
@@ -145,21 +162,23 @@ class MemoryMarket:
 
 def _readings(community: Community) -> Iterator[Readings]:
     zone = ZoneInfo(community.timezone) if community.timezone else None
+    if community.data is not None:
+        days = DayRange(community.first, community.days)
+        yield read_readings([Path(community.data)], FileOptions(timezone=zone), days)
+        return
     for begin in range(0, community.days, DAYS_AT_ONCE):
-        days = min(DAYS_AT_ONCE, community.days - begin)
-        first = community.first + begin * DAY
-        if community.data is not None:
-            yield read_csv(Path(community.data), timezone=zone, days=DayRange(first, days))
-        else:
-            yield generate(
-                homes=community.homes,
-                first=first,
-                days=days,
-                period=community.period,
-                # Apart from each other, and the same however many there are.
-                seed=community.seed * 1_000_003 + community.number,
-                timezone=zone or UTC,
-            )
+        yield generate(
+            homes=community.homes,
+            first=community.first + begin * DAY,
+            days=min(DAYS_AT_ONCE, community.days - begin),
+            period=community.period,
+            # Apart from each other, and the same however many there are.
+            seed=community.seed * 1_000_003 + community.number,
+            timezone=zone or UTC,
+            place=community.place,
+            solar_share=community.solar_share,
+            solar_model=community.solar_model,
+        )
 
 
 def simulate(

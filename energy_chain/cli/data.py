@@ -10,7 +10,6 @@ import typer
 from energy_chain.cli import neighbourhoods, options
 from energy_chain.cli.printing import count, output, print_json, table
 from energy_chain.cli.readings import file_options
-from energy_chain.errors import InvalidInput
 
 if TYPE_CHECKING:
     from energy_chain.meters import FileOptions, Inspection
@@ -89,17 +88,10 @@ def convert(
     """
     from energy_chain import meters
 
-    ending = to.suffix.lower()
-    if ending not in (".parquet", ".csv"):
-        raise InvalidInput(f"--to {to}: give a name that ends in .parquet or .csv")
-    if to.exists() and not force:
-        raise InvalidInput(f"{to} exists: give --force to overwrite it, or another name")
+    write = meters.writer_for(to, force)
     with _working("converting"):
         found = meters.measure(files, file)
-        if ending == ".csv":
-            meters.write_csv(found, to)
-        else:
-            meters.write_parquet(found, to)
+        write(found, to)
     if as_json:
         print_json({"file": str(to), "readings": len(found), "meters": len(found.meters)})
     else:

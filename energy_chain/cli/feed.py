@@ -89,9 +89,9 @@ def feed(
     import asyncio
 
     from energy_chain.feeding import Poster, follow
-    from energy_chain.meters.desk import DeskRule
-    from energy_chain.meters.desk_store import Desk
-    from energy_chain.meters.mqtt_feed import MqttAddress, MqttFeed
+    from energy_chain.meters.live.desk import DeskRule
+    from energy_chain.meters.live.desk_store import Desk
+    from energy_chain.meters.live.mqtt_feed import MqttAddress, MqttFeed
     from energy_chain.replay import register
 
     session.reader()  # nobody looks at files for a market that is not there
@@ -152,7 +152,7 @@ def adjustments(
 
         energy-chain operator adjustments --store feed.sqlite --json
     """
-    from energy_chain.meters.desk_store import Desk
+    from energy_chain.meters.live.desk_store import Desk
 
     desk = Desk.existing(*_place(session.reader(), store))
     try:
@@ -237,8 +237,8 @@ def _print_start(
 
 def _print(told: Told, as_json: bool) -> None:
     from energy_chain.feeding import Trouble
-    from energy_chain.meters.desk import Verdict
-    from energy_chain.meters.mqtt_feed import Connected, Lost, Refused
+    from energy_chain.meters.live.desk import Verdict
+    from energy_chain.meters.live.mqtt_feed import Connected, Lost, Refused
 
     at = {"time": _now().isoformat(timespec="seconds")}
     if as_json:
@@ -255,8 +255,8 @@ def _print(told: Told, as_json: bool) -> None:
 def _as_json(told: Told) -> dict[str, Any]:
     from energy_chain.aggregator_node import MatchingReport
     from energy_chain.feeding import Posted, Taken, Trouble
-    from energy_chain.meters.desk import Missing
-    from energy_chain.meters.mqtt_feed import Lost, Refused
+    from energy_chain.meters.live.desk import Missing
+    from energy_chain.meters.live.mqtt_feed import Lost, Refused
 
     match told:
         case Taken(reading=reading, received_at=received_at, verdict=verdict):
@@ -298,8 +298,8 @@ def _as_json(told: Told) -> dict[str, Any]:
 def _in_words(told: Told) -> str:
     from energy_chain.aggregator_node import MatchingReport
     from energy_chain.feeding import Posted, Taken, Trouble
-    from energy_chain.meters.desk import TOLD, Missing
-    from energy_chain.meters.mqtt_feed import Lost, Refused
+    from energy_chain.meters.live.desk import TOLD, Missing
+    from energy_chain.meters.live.mqtt_feed import Lost, Refused
 
     match told:
         case Taken(reading=reading, verdict=verdict):

@@ -58,7 +58,7 @@ Side = Annotated[
     str,
     typer.Argument(
         metavar="FILE|generated",
-        help="CSV file of readings, or the word generated for homes that are made up.",
+        help="File or folder of readings, or the word generated for homes that are made up.",
     ),
 ]
 
@@ -85,7 +85,10 @@ def made_up(
 
 @options.gives(model=made_up)
 def generate(
-    file: Annotated[Path, typer.Argument(help="CSV file to write; it may not exist yet.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="File to write, whose name ends in .csv or .parquet."),
+    ],
     homes: Annotated[int, typer.Option(min=1, help="How many homes.")] = DEMO_HOMES,
     day: Annotated[
         datetime | None,
@@ -100,6 +103,7 @@ def generate(
         str, typer.Option(help="How long a period is, such as 15min or 1h.")
     ] = "15min",
     timezone: options.TimezoneOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite it if it exists.")] = False,
     *,
     model: MadeUp,
     as_json: options.JsonOption = False,
@@ -112,22 +116,21 @@ def generate(
 
         energy-chain data generate homes.csv
 
-        energy-chain data generate year.csv --homes 100 --days 365 --timezone Europe/Berlin
+        energy-chain data generate year.parquet --homes 100 --days 365 --timezone Europe/Berlin
 
         energy-chain data generate hot.csv --place california --solar-share 1 --period 1h
     """
-    from energy_chain.meters import write_readings
+    from energy_chain.meters import Measurements, writer_for
 
-    if file.exists():  # told before the work is done
-        raise InvalidInput(f"{file} exists; remove it, or give another name")
+    write = writer_for(file, force)  # refused before the work is done
     length = timedelta(seconds=parse_duration(period))
     zone = zone_of(timezone) or ZoneInfo("UTC")
     with _progress() as bar:
         task = bar.add_task("making readings up", total=None)
         first = day.date() if day else DEMO_DAY
         readings = _generated(model, homes, first, days, length, zone)
-        bar.update(task, description="writing", total=readings.consumption.size)
-        write_readings(readings, file, lambda more: bar.advance(task, more))
+        bar.update(task, description="writing")
+        write(Measurements.of_readings(readings, str(file)), file)
     used, made = (int(energy.sum()) / 1e9 for energy in (readings.consumption, readings.production))
     if as_json:
         print_json(
@@ -191,7 +194,7 @@ def check(
 
         energy-chain data check north.csv south.csv --timezone Europe/Berlin --json
     """
-    from energy_chain.meters import compare, read_csv
+    from energy_chain.meters import FileOptions, compare, read_readings
     from energy_chain.plots import check_picture, save
 
     if plot:
@@ -204,7 +207,8 @@ def check(
     zone = zone_of(timezone)
     with _progress() as bar:
         bar.add_task("comparing", total=None)
-        read = {name: read_csv(name, timezone=zone) for name in (a, b) if name != GENERATED}
+        how = FileOptions(timezone=zone)
+        read = {name: read_readings([Path(name)], how) for name in (a, b) if name != GENERATED}
         if GENERATED in (a, b):
             (like,) = read.values()
             read[GENERATED] = _generated_like(like, model, homes, day, days)
@@ -224,7 +228,7 @@ def _generated(
     model: MadeUp, homes: int, first: date, days: int, period: timedelta, zone: tzinfo
 ) -> Readings:
     from energy_chain.meters import SolarModel, generate
-    from energy_chain.meters.places import PLACES
+    from energy_chain.meters.made_up.places import PLACES
 
     return generate(
         homes=homes,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from energy_chain.cli import options
+from energy_chain.cli.neighbourhoods import MadeUp, made_up
 from energy_chain.cli.printing import count, output, print_json, table
 from energy_chain.cli.readings import DEMO_DAY
 from energy_chain.errors import InvalidInput
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from energy_chain.simulation import BySize, Community, Outcome
 
 
+@options.gives(model=made_up)
 def simulate(
     homes: Annotated[
         str,
@@ -28,12 +30,13 @@ def simulate(
     communities: Annotated[int, typer.Option(min=1, help="Communities of each size.")] = 4,
     day: options.DayOption = None,
     days: options.DaysOption = 7,
-    seed: Annotated[int, typer.Option(help="Seed of the readings.")] = 0,
+    *,
+    model: MadeUp,
     data: Annotated[
         list[Path] | None,
         typer.Option(
-            help="CSV file of measured homes, a community of its own in place of those that are "
-            "made up. May be given more than once."
+            help="File or folder of measured homes, a community of its own in place of those that "
+            "are made up. May be given more than once."
         ),
     ] = None,
     timezone: options.TimezoneOption = None,
@@ -65,6 +68,8 @@ def simulate(
 
         energy-chain simulate --homes 5,20,100,500 --communities 8 --days 30 --plot sizes.svg
 
+        energy-chain simulate --place california --solar-share 0.9 --homes 50
+
         energy-chain simulate --data north.csv --data south.csv --day 2016-08-15
 
         energy-chain simulate --homes 100 --communities 100 --dask tcp://127.0.0.1:8786 --json
@@ -75,7 +80,7 @@ def simulate(
 
     if plot:
         check_picture(plot)
-    jobs = list(_communities(homes, communities, day, days, seed, data, timezone))
+    jobs = list(_communities(homes, communities, day, days, model, data, timezone))
     with _progress(jobs) as show:
         outcomes = simulated(jobs, workers, dask, show)
     sizes = by_size(outcomes)
@@ -97,26 +102,37 @@ def _communities(
     communities: int,
     day: datetime | None,
     days: int,
-    seed: int,
+    model: MadeUp,
     data: list[Path] | None,
     timezone: str | None,
 ) -> Iterator[Community]:
     from energy_chain.cli.readings import zone_of
-    from energy_chain.meters import first_whole_day
+    from energy_chain.meters import FileOptions, SolarModel, first_day, measure
+    from energy_chain.meters.made_up.places import PLACES
     from energy_chain.simulation import Community
 
     zone = zone_of(timezone)
     name = timezone or "UTC"
     if data:
         for number, path in enumerate(data):
-            first = day.date() if day else first_whole_day(path, timezone=zone)
+            first = day.date() if day else first_day(measure([path], FileOptions(timezone=zone)))
             yield Community(number, 0, first, days, timezone=timezone, data=str(path.resolve()))
         return
     first = day.date() if day else DEMO_DAY
     for size in _sizes(homes):
         for number in range(communities):
             # The number is of the size too: one that is left out changes no other.
-            yield Community(size * 100_000 + number, size, first, days, seed, timezone=name)
+            yield Community(
+                size * 100_000 + number,
+                size,
+                first,
+                days,
+                model.seed,
+                timezone=name,
+                place=PLACES[model.place],
+                solar_share=model.solar_share,
+                solar_model=SolarModel(model.solar_model),
+            )
 
 
 def _sizes(text: str) -> list[int]:

@@ -18,9 +18,8 @@ from __future__ import annotations
 
 from energy_chain.meters.check import Comparison, Measure, Spread, compare
 from energy_chain.meters.completing import complete, first_day
-from energy_chain.meters.csv_reader import first_whole_day, read_csv
-from energy_chain.meters.csv_writer import write_readings
-from energy_chain.meters.file_options import (
+from energy_chain.meters.files.csv_reader import first_whole_day, read_csv
+from energy_chain.meters.files.file_options import (
     Columns,
     DecimalMark,
     FileOptions,
@@ -28,11 +27,14 @@ from energy_chain.meters.file_options import (
     Label,
     Unit,
 )
-from energy_chain.meters.generator import generate
+from energy_chain.meters.files.sources import measure, read_readings
+from energy_chain.meters.files.writers import write_csv, write_parquet, writer_for
 from energy_chain.meters.inspection import Inspection, MeterSummary, inspect
+from energy_chain.meters.made_up.generator import generate
+from energy_chain.meters.made_up.places import Place
+from energy_chain.meters.made_up.sky import SolarModel
 from energy_chain.meters.measurements import Fault, FaultKind, Measurements
 from energy_chain.meters.orders import Netting, PeriodPositions, net_positions
-from energy_chain.meters.places import Place
 from energy_chain.meters.readings import (
     DayRange,
     Problem,
@@ -40,9 +42,6 @@ from energy_chain.meters.readings import (
     Readings,
     ReadingsError,
 )
-from energy_chain.meters.sky import SolarModel
-from energy_chain.meters.sources import measure, read_readings
-from energy_chain.meters.writers import write_csv, write_parquet
 
 __all__ = [
     "Columns",
@@ -80,5 +79,5 @@ __all__ = [
     "read_readings",
     "write_csv",
     "write_parquet",
-    "write_readings",
+    "writer_for",
 ]

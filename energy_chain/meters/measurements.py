@@ -17,7 +17,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from energy_chain.meters.readings import Problem, local_time
+from energy_chain.meters.readings import Problem, Readings, local_time
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -148,6 +148,23 @@ class Measurements:
             production=production,
             **others,  # type: ignore[arg-type]
         )
+
+    @classmethod
+    def of_readings(cls, readings: Readings, source: str) -> Self:
+        """All of a complete set, period by period; `source` is what to call it."""
+        meters = len(readings.meters)
+        instants = [(start - EPOCH) // MICROSECOND for start in readings.starts]
+        offsets = [(start.utcoffset() or timedelta(0)) // MICROSECOND for start in readings.starts]
+        columns = (
+            np.tile(np.arange(meters), len(instants)),
+            np.arange(len(instants) * meters),
+            np.repeat(instants, meters),
+            np.repeat(offsets, meters),
+            readings.consumption.ravel(),
+            readings.production.ravel(),
+        )
+        rows = np.stack(columns, axis=1)
+        return cls.of_rows(source, readings.meters, rows, period=readings.period)
 
     def where(self, wanted: NDArray[np.bool_] | Integers) -> Measurements:
         """Some of the rows: a mask, or their indices in the order that they shall have."""

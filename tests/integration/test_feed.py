@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from energy_chain.meters.desk import DeskRule
-from energy_chain.meters.desk_store import Desk
+from energy_chain.meters.live.desk import DeskRule
+from energy_chain.meters.live.desk_store import Desk
 from tests.integration.machines import Command, Machine
 from tests.integration.nodes import Node, ask
 from tests.package.brokers import Broker

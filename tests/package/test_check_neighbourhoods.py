@@ -12,7 +12,7 @@ import pytest
 from energy_chain.errors import InvalidInput
 from energy_chain.meters import Comparison, Measure, Readings, Spread, compare, generate
 from energy_chain.meters.check import whole_days
-from energy_chain.meters.places import CALIFORNIA
+from energy_chain.meters.made_up.places import CALIFORNIA
 from energy_chain.meters.readings import UWH
 
 HOUR = timedelta(hours=1)

@@ -13,8 +13,17 @@ import pytest
 
 from energy_chain.cli.neighbourhoods import PlaceName, SkyName
 from energy_chain.errors import InvalidInput
-from energy_chain.meters import SolarModel, csv_writer, generate, read_csv, write_readings
-from energy_chain.meters.places import CALIFORNIA, PLACES
+from energy_chain.meters import (
+    Measurements,
+    Readings,
+    SolarModel,
+    generate,
+    read_csv,
+    read_readings,
+    writer_for,
+)
+from energy_chain.meters.files import writers
+from energy_chain.meters.made_up.places import CALIFORNIA, PLACES
 from tests.package.command_line import Run, in_json, printed, refused
 
 HOUR = timedelta(hours=1)
@@ -25,35 +34,37 @@ DAY = date(2024, 6, 3)
 def homes(tmp_path: Path) -> Path:
     """Three homes and three days, hourly."""
     path = tmp_path / "homes.csv"
-    write_readings(generate(homes=3, first=DAY, days=3, period=HOUR, seed=5), path)
+    write(generate(homes=3, first=DAY, days=3, period=HOUR, seed=5), path)
     return path
+
+
+def write(readings: Readings, path: Path) -> None:
+    writer_for(path)(Measurements.of_readings(readings, "made up"), path)
 
 
 # ------------------------------------------------------------------ files
 
 
-def test_what_is_written_is_read_back_unchanged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["homes.csv", "homes.parquet"])
+def test_what_is_written_is_read_back_unchanged(tmp_path: Path, name: str) -> None:
     made = generate(homes=2, first=DAY, days=2)
     made.consumption[0, 0] += 1  # a microwatt-hour is not lost
     made.production[:] = 0
-    path = tmp_path / "homes.csv"
-    told: list[int] = []
-    write_readings(made, path, told.append)
-    assert read_csv(path).rows() == made.rows()
-    assert told == [2] * 192
-    assert path.read_text().splitlines()[1].endswith(",0")
+    path = tmp_path / name
+    write(made, path)
+    assert read_readings([path]).rows() == made.rows()
 
 
 def test_a_file_that_exists_is_not_written_over(homes: Path) -> None:
     before = homes.read_bytes()
-    with pytest.raises(InvalidInput, match=r"homes\.csv exists; remove it, or give another name"):
-        write_readings(generate(first=DAY), homes)
+    with pytest.raises(InvalidInput, match=r"homes\.csv exists: give --force"):
+        write(generate(first=DAY), homes)
     assert homes.read_bytes() == before
 
 
 def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="cannot be written: No such file"):
-        write_readings(generate(first=DAY), tmp_path / "no" / "homes.csv")
+        write(generate(first=DAY), tmp_path / "no" / "homes.csv")
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left"), KeyboardInterrupt()])
@@ -63,10 +74,10 @@ def test_half_a_file_is_not_left_behind(
     def fail(_: int) -> str:
         raise error
 
-    monkeypatch.setattr(csv_writer, "_kwh", fail)
+    monkeypatch.setattr(writers, "_kwh", fail)
     expected = InvalidInput if isinstance(error, OSError) else KeyboardInterrupt
     with pytest.raises(expected):
-        write_readings(generate(first=DAY), tmp_path / "homes.csv")
+        write(generate(first=DAY), tmp_path / "homes.csv")
     assert list(tmp_path.iterdir()) == []
 
 

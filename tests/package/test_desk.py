@@ -18,8 +18,8 @@ from energy_chain.feeding import LOST, Posted, Poster
 from energy_chain.market import MAX_ENERGY, Release, Request
 from energy_chain.memory_ledger import MemoryLedger
 from energy_chain.meters import Reading
-from energy_chain.meters.desk import Adjustment, DeskRule, Missing, Verdict
-from energy_chain.meters.desk_store import Desk
+from energy_chain.meters.live.desk import Adjustment, DeskRule, Missing, Verdict
+from energy_chain.meters.live.desk_store import Desk
 from energy_chain.meters.readings import UWH
 
 OWNER, AGGREGATOR, OPERATOR = (f"0x{n:040X}" for n in range(1, 4))

@@ -11,11 +11,11 @@ from numpy.random import Philox
 
 from energy_chain.meters import SolarModel, generate
 from energy_chain.meters import standard_load as standard
-from energy_chain.meters.draws import lanes, smooth, uniform, words
-from energy_chain.meters.household import Calendar
-from energy_chain.meters.places import GERMANY
-from energy_chain.meters.portable import cosine, exponential, sine
-from energy_chain.meters.sky import sun
+from energy_chain.meters.made_up.draws import lanes, smooth, uniform, words
+from energy_chain.meters.made_up.household import Calendar
+from energy_chain.meters.made_up.places import GERMANY
+from energy_chain.meters.made_up.portable import cosine, exponential, sine
+from energy_chain.meters.made_up.sky import sun
 
 # ------------------------------------------------------------------ chance
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from energy_chain.errors import InvalidInput
 from energy_chain.meters import Reading
-from energy_chain.meters.messages import BadMessage, MessageReader, MeterMessage, read_json
-from energy_chain.meters.mqtt_feed import MqttAddress
+from energy_chain.meters.live.messages import BadMessage, MessageReader, MeterMessage, read_json
+from energy_chain.meters.live.mqtt_feed import MqttAddress
 from tests.package.command_line import PASSPHRASE
 from tests.package.meter_files import telegram
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from energy_chain.meters.mqtt_feed import (
+from energy_chain.meters.live.mqtt_feed import (
     Connected,
     Event,
     Lost,
@@ -117,9 +117,9 @@ def test_trouble_with_the_chain_is_told_once_and_tried_again_later(tmp_path: Pat
     from energy_chain.errors import NodeUnreachable
     from energy_chain.feeding import RETRY, Taken, Trouble, follow
     from energy_chain.meters import Reading
-    from energy_chain.meters.desk import DeskRule, Missing
-    from energy_chain.meters.desk_store import Desk
-    from energy_chain.meters.messages import MeterMessage
+    from energy_chain.meters.live.desk import DeskRule, Missing
+    from energy_chain.meters.live.desk_store import Desk
+    from energy_chain.meters.live.messages import MeterMessage
 
     class OneReading:
         async def events(self) -> AsyncIterator[Event]:

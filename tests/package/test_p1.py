@@ -9,7 +9,7 @@ import pytest
 
 from energy_chain.errors import InvalidInput
 from energy_chain.meters import FileOptions, ReadingsError, read_readings
-from energy_chain.meters.p1 import BadTelegram, Telegram, parse_telegram, telegrams
+from energy_chain.meters.files.p1 import BadTelegram, Telegram, parse_telegram, telegrams
 from tests.package.meter_files import telegram, telegrams_of
 
 FIRST = datetime(2017, 1, 2, 19)

@@ -25,10 +25,12 @@ from numpy.typing import NDArray
 
 from energy_chain.errors import InvalidInput
 from energy_chain.market import MAX_METERS
-from energy_chain.meters.draws import NEIGHBOURHOOD, lanes, smooth, uniform, words
-from energy_chain.meters.household import Calendar, DayDraws, Homes, draw, loads, settle
-from energy_chain.meters.places import GERMANY, Place
-from energy_chain.meters.portable import Floats, cosine, sine
+from energy_chain.meters.made_up.draws import NEIGHBOURHOOD, lanes, smooth, uniform, words
+from energy_chain.meters.made_up.household import Calendar, DayDraws, Homes, draw, loads, settle
+from energy_chain.meters.made_up.places import GERMANY, Place
+from energy_chain.meters.made_up.portable import Floats, cosine, sine
+from energy_chain.meters.made_up.sky import SolarModel, Sun, sun
+from energy_chain.meters.made_up.standard_load import SLOTS
 from energy_chain.meters.readings import (
     DAY,
     UWH,
@@ -38,9 +40,9 @@ from energy_chain.meters.readings import (
     local_time,
     period_fault,
 )
-from energy_chain.meters.sky import SolarModel, Sun, sun
-from energy_chain.meters.standard_load import SLOTS
 
+SOLAR_SHARE = 0.6
+"""Share of the homes that have solar, unless somebody says otherwise."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 _SLOT = 900
@@ -74,7 +76,7 @@ def generate(
     seed: int = 0,
     timezone: tzinfo = UTC,
     place: Place = GERMANY,
-    solar_share: float = 0.6,
+    solar_share: float = SOLAR_SHARE,
     solar_model: SolarModel = SolarModel.OWN,
 ) -> Readings:
     """Readings, in whole Wh, of `homes` homes for the periods that start in the given days.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +24,24 @@ ENERGY_UNIT = b"microwatt-hours"
 TIME_UNIT = b"start of the period"
 
 _KWH = 1000 * UWH
+
+
+def writer_for(path: Path, force: bool = False) -> Callable[[Measurements, Path], None]:
+    """What writes the file that the end of a name asks for.
+
+    Args:
+        path: of the file.
+        force: whether it may overwrite one.
+
+    Raises:
+        InvalidInput: the name ends in neither .csv nor .parquet, or there is such a file.
+    """
+    found = {".csv": write_csv, ".parquet": write_parquet}.get(path.suffix.lower())
+    if found is None:
+        raise InvalidInput(f"{path} can be no file of readings: end its name in .parquet or .csv")
+    if path.exists() and not force:
+        raise InvalidInput(f"{path} exists: give --force to overwrite it, or another name")
+    return found
 
 
 def write_csv(measurements: Measurements, path: Path) -> None:

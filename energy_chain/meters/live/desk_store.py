@@ -41,7 +41,7 @@ from sqlalchemy.exc import DatabaseError
 
 from energy_chain.errors import InvalidInput
 from energy_chain.market import MAX_ENERGY
-from energy_chain.meters.desk import (
+from energy_chain.meters.live.desk import (
     TAKEN,
     TOLD,
     Adjustment,

@@ -16,9 +16,9 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any, NoReturn
 
 from energy_chain.market import MAX_ENERGY
-from energy_chain.meters.energies import TOLERANCE
+from energy_chain.meters.files.energies import TOLERANCE
+from energy_chain.meters.files.p1 import LONGEST_TELEGRAM, BadTelegram, parse_telegram
 from energy_chain.meters.measurements import EPOCH
-from energy_chain.meters.p1 import LONGEST_TELEGRAM, BadTelegram, parse_telegram
 from energy_chain.meters.readings import UWH, Reading, shown
 
 LONGEST_JSON = 2048

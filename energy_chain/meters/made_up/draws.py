@@ -12,7 +12,7 @@ import numpy as np
 from numpy.random import Philox
 from numpy.typing import NDArray
 
-from energy_chain.meters.portable import Floats
+from energy_chain.meters.made_up.portable import Floats
 
 NEIGHBOURHOOD = 0
 """In the place of a home's number: what all homes share."""

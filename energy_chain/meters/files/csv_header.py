@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from energy_chain.errors import InvalidInput
-from energy_chain.meters.file_options import (
+from energy_chain.meters.files.file_options import (
     DIRECTIONS,
     NO_COLUMN,
     Columns,

@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 import aiomqtt
 
 from energy_chain.errors import InvalidInput
-from energy_chain.meters.messages import BadMessage, MessageReader, MeterMessage
+from energy_chain.meters.live.messages import BadMessage, MessageReader, MeterMessage
 
 MOST_WAITING = 100_000
 """Messages that are held while they cannot be looked at."""

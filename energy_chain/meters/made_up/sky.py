@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energy_chain.errors import InvalidInput
-from energy_chain.meters.places import Place
-from energy_chain.meters.portable import Floats, cosine, exponential, sine
+from energy_chain.meters.made_up.places import Place
+from energy_chain.meters.made_up.portable import Floats, cosine, exponential, sine
 
 
 class SolarModel(StrEnum):

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from energy_chain.meters.portable import Floats
+from energy_chain.meters.made_up.portable import Floats
 
 SLOTS = 96
 """Quarters of an hour in a day."""

@@ -21,9 +21,9 @@ from dsmr_parser.parsers import CosemParser, TelegramParser, ValueParser
 
 from energy_chain.errors import InvalidInput
 from energy_chain.market import MAX_ENERGY
-from energy_chain.meters.energies import local_offsets
-from energy_chain.meters.file_options import DIRECTIONS, FileOptions
-from energy_chain.meters.local_times import moment
+from energy_chain.meters.files.energies import local_offsets
+from energy_chain.meters.files.file_options import DIRECTIONS, FileOptions
+from energy_chain.meters.files.local_times import moment
 from energy_chain.meters.measurements import Fault, FaultKind, Measurements, Quantity
 from energy_chain.meters.readings import UWH, Problem, shown
 

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 
 from energy_chain.errors import InvalidInput
 from energy_chain.market import MAX_ENERGY
-from energy_chain.meters.energies import local_offsets
-from energy_chain.meters.file_options import FileOptions
+from energy_chain.meters.files.energies import local_offsets
+from energy_chain.meters.files.file_options import FileOptions
+from energy_chain.meters.files.writers import ENERGY_UNIT, FORMAT, FORMAT_KEY, UNIT_KEY
 from energy_chain.meters.measurements import Fault, FaultKind, Measurements
 from energy_chain.meters.readings import UWH, Problem
-from energy_chain.meters.writers import ENERGY_UNIT, FORMAT, FORMAT_KEY, UNIT_KEY
 
 _TYPES = {
     "meter": pa.dictionary(pa.int32(), pa.string()),

@@ -15,16 +15,22 @@ from typing import Protocol, TextIO
 from energy_chain.errors import InvalidInput
 from energy_chain.market import MAX_ENERGY
 from energy_chain.meters.completing import complete, first_day
-from energy_chain.meters.csv_header import (
+from energy_chain.meters.files.csv_header import (
     Layout,
     Series,
     find_decimal,
     find_layout,
     find_separator,
 )
-from energy_chain.meters.energies import to_energies
-from energy_chain.meters.file_options import Columns, DecimalMark, FileOptions, Format, unit_of
-from energy_chain.meters.local_times import (
+from energy_chain.meters.files.energies import to_energies
+from energy_chain.meters.files.file_options import (
+    Columns,
+    DecimalMark,
+    FileOptions,
+    Format,
+    unit_of,
+)
+from energy_chain.meters.files.local_times import (
     GIVE_ZONE,
     NO_OFFSET,
     Moment,

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from energy_chain.errors import InvalidInput
-from energy_chain.meters.file_options import FileOptions, Label
+from energy_chain.meters.files.file_options import FileOptions, Label
 from energy_chain.meters.measurements import (
     MICROSECOND,
     UNUSABLE,

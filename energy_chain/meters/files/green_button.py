@@ -20,8 +20,8 @@ from xml.parsers import expat  # nosec B407
 
 from energy_chain.errors import InvalidInput
 from energy_chain.market import MAX_ENERGY
-from energy_chain.meters.energies import local_offsets
-from energy_chain.meters.file_options import FileOptions
+from energy_chain.meters.files.energies import local_offsets
+from energy_chain.meters.files.file_options import FileOptions
 from energy_chain.meters.measurements import Fault, FaultKind, Measurements
 from energy_chain.meters.readings import UWH, Problem, shown
 

@@ -22,11 +22,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from energy_chain.meters import standard_load
-from energy_chain.meters.draws import lanes, smooth, uniform, words
-from energy_chain.meters.places import Place
-from energy_chain.meters.portable import Floats
-from energy_chain.meters.standard_load import SLOTS
+from energy_chain.meters.made_up import standard_load
+from energy_chain.meters.made_up.draws import lanes, smooth, uniform, words
+from energy_chain.meters.made_up.places import Place
+from energy_chain.meters.made_up.portable import Floats
+from energy_chain.meters.made_up.standard_load import SLOTS
 
 _TRAITS, _DAYS, _SPELLS = range(3)  # streams of a home
 _TRAIT_WORDS = 12

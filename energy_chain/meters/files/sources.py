@@ -8,9 +8,9 @@ from pathlib import Path
 
 from energy_chain.errors import InvalidInput
 from energy_chain.meters.completing import complete
-from energy_chain.meters.csv_reader import measure_csv
-from energy_chain.meters.energies import to_energies
-from energy_chain.meters.file_options import FileOptions, Format
+from energy_chain.meters.files.csv_reader import measure_csv
+from energy_chain.meters.files.energies import to_energies
+from energy_chain.meters.files.file_options import FileOptions, Format
 from energy_chain.meters.measurements import Measurements, combine
 from energy_chain.meters.readings import DayRange, Readings
 
@@ -89,15 +89,15 @@ def _measure(path: Path, options: FileOptions) -> Measurements:
             f"{path} is a file of {found}, which says this itself: leave out {', '.join(useless)}"
         )
     if found is Format.PARQUET:
-        from energy_chain.meters.parquet_reader import measure_parquet
+        from energy_chain.meters.files.parquet_reader import measure_parquet
 
         return measure_parquet(path, options)
     if found is Format.GREEN_BUTTON:
-        from energy_chain.meters.green_button import measure_green_button
+        from energy_chain.meters.files.green_button import measure_green_button
 
         return measure_green_button(path, options)
     if found is Format.P1:
-        from energy_chain.meters.p1 import measure_p1
+        from energy_chain.meters.files.p1 import measure_p1
 
         return measure_p1(path, options)
     return measure_csv(path, options)

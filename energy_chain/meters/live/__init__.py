@@ -1,0 +1,1 @@
+"""Readings that come one by one, in whatever order, and the orders that they give."""

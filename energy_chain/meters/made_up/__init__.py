@@ -1,0 +1,1 @@
+"""Readings of neighbourhoods that do not exist."""
