@@ -6,6 +6,7 @@ python -m benchmarks --budget         measure; write report and budget
 python -m benchmarks compare OLD NEW  what changed between two report.json, as Markdown
 python -m benchmarks meters           how fast made-up readings are made; write report/meters.md
 python -m benchmarks clock            wall-clock of a day on each chain, as ratios
+python -m benchmarks growth           time and memory of simulations; write report/growth.md
 python -m benchmarks record           how fast the record catches up; write report/record.md
 """
 
@@ -214,6 +215,8 @@ def main(arguments: list[str] | None = None) -> int:
     comparing.set_defaults(run=run_compare)
     clocking = commands.add_parser("clock", help="wall-clock of a day on each chain")
     clocking.set_defaults(run=run_clock)
+    growing = commands.add_parser("growth", help="time and memory of simulations")
+    growing.set_defaults(run=run_growth)
     recording = commands.add_parser("record", help="how fast the record catches up")
     recording.add_argument(
         "--postgres", metavar="URL", help="a PostgreSQL database; a record in it is deleted"
@@ -259,6 +262,16 @@ def run_clock(_: argparse.Namespace) -> int:
     from benchmarks.wall_clock import clock
 
     Console().print(clock())
+    return 0
+
+
+def run_growth(_: argparse.Namespace) -> int:
+    """Measures how simulations grow, and writes it down."""
+    from benchmarks.growth import grow, markdown
+
+    text = markdown(list(grow()))
+    print(text, end="")
+    (REPORT / "growth.md").write_text(text)
     return 0
 
 
