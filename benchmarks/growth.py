@@ -79,8 +79,8 @@ def markdown(grown: Sequence[Growth]) -> str:
             f"contract's twin. {os.cpu_count()} cores, {platform.machine()}, Python "
             f"{platform.python_version()}.",
             "*Seconds* are on the wall in one process; *two processes* is how many times as fast",
-            "two of them are, their start included; *memory* is the most that the one process held,",
-            "and how much more than before it began.",
+            "two of them are, their start included; *memory* is the most that the one process",
+            "held, and how much more than before it began.",
             "",
             "| homes | communities | orders | seconds | two processes | orders a second "
             "| memory, MB | more, MB |",

@@ -11,6 +11,7 @@ import typer
 from energy_chain.cli import options
 from energy_chain.cli.exit_codes import AUDIT_FAILED
 from energy_chain.cli.printing import count, output, print_json, reading_progress, table
+from energy_chain.cli.readings import zone_of
 from energy_chain.cli.session import Session
 from energy_chain.errors import InvalidInput
 from energy_chain.units import kwh
@@ -71,6 +72,7 @@ def bill(
     from energy_chain.record.store import Record, default_place
 
     tariff = _tariff(local_price, grid_price, feed_in_price, currency)
+    zone_of(timezone)  # refused by its name
     chosen = Month.parse(month, timezone)
     with Record.open(place or default_place(), must_exist=True) as opened:
         book = close_month(opened, opened.market(session.contract), chosen)

@@ -76,15 +76,15 @@ def town() -> Town:
 
 
 @pytest.fixture
-def record(tmp_path: Path, town: Town) -> Iterator[Record]:
-    with Record.open(tmp_path / "record.sqlite") as opened:
+def books(tmp_path: Path, town: Town) -> Iterator[Record]:
+    with Record.open(tmp_path / "books.sqlite") as opened:
         Indexer(opened, town.source).update()
         yield opened
 
 
 @pytest.fixture
-def close(record: Record) -> Callable[..., MonthBook]:
-    return lambda month=AUGUST: close_month(record, record.market(), month)
+def close(books: Record) -> Callable[..., MonthBook]:
+    return lambda month=AUGUST: close_month(books, books.market(), month)
 
 
 @pytest.fixture
@@ -149,6 +149,13 @@ def test_all_bills_of_a_month_lead_to_one_root(august: list[Bill]) -> None:
 
 def test_a_bill_follows_from_the_chain(august: list[Bill], town: Town) -> None:
     assert [verify(bill, town.source) for bill in august] == ["", "", ""]
+
+
+def test_a_bill_is_the_same_in_every_database(
+    august: list[Bill], record: Record, town: Town
+) -> None:
+    Indexer(record, town.source).update()
+    assert bill_of(close_month(record, record.market(), AUGUST), 1, TARIFF) == august[0]
 
 
 def test_it_still_follows_when_the_chain_has_gone_on(august: list[Bill], town: Town) -> None:
