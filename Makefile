@@ -15,6 +15,8 @@
 
 PYTHON ?= python3
 ARGS ?=
+# One more test process than cores: some tests wait for what runs beside them.
+export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 RULES ?= 100000
 UV := $(shell command -v uv 2>/dev/null)
 SOURCES := $(shell find contracts_vy energy_chain -name '*.vy*' -o -name '*.py' -o -path '*/npm/*.*')

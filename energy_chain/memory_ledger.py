@@ -265,7 +265,7 @@ class MemoryLedger:
 
     def as_account(self, account: Address) -> MemoryLedger:
         """The same market, acted on by another account."""
-        return type(self)(self._book, account)
+        return MemoryLedger(self._book, account)
 
     def history(self) -> Iterator[Receipt]:
         """All receipts since the deployment, oldest first.

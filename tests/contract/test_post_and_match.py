@@ -105,7 +105,7 @@ orders = st.lists(st.tuples(st.integers(1, 8), st.integers(1, 9)), max_size=14)
 most = st.one_of(st.integers(0, 30), st.just(256))
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     counters=st.tuples(
         st.sampled_from([0, 1021, 1022, 1023, 1024, 4093]),

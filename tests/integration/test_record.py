@@ -42,8 +42,8 @@ def trade(machine: Machine) -> None:
     machine.told("aggregator", "run", "--once")
 
 
-def test_an_indexer_that_was_killed_goes_on_where_it_was(node: Node, tmp_path: Path) -> None:
-    machine = machine_on(node, tmp_path / "machine")
+def test_an_indexer_that_was_killed_goes_on_where_it_was(anvil: Node, tmp_path: Path) -> None:
+    machine = machine_on(anvil, tmp_path / "machine")
     follow = ("record", "update", "--follow", "--every", "0.1", "--json")
     with machine.start(*follow) as first:
         assert first.json()["events"] == 5
@@ -52,7 +52,7 @@ def test_an_indexer_that_was_killed_goes_on_where_it_was(node: Node, tmp_path: P
     # Leaving the context has killed it, whatever it was doing.
     trade(machine)
     with machine.start(*follow) as second:
-        second.until(lambda told: told["block"] == int(ask(node.url, "eth_blockNumber"), 16))
+        second.until(lambda told: told["block"] == int(ask(anvil.url, "eth_blockNumber"), 16))
         assert second.end() == []
     verdict = machine.json("audit", "--record", "home/record.sqlite")
     assert (verdict["clean"], verdict["against_chain"], verdict["matches"]) == (True, True, 2)

@@ -45,13 +45,15 @@ def until(machine: Machine, id: str, state: str, url: str) -> dict[str, Any]:
         time.sleep(0.2)
 
 
-def test_a_relay_that_was_killed_goes_on_where_it_was(node: Node, tmp_path: Path) -> None:
+def test_a_relay_that_was_killed_goes_on_where_it_was(ganache: Node, tmp_path: Path) -> None:
     machine = Machine(tmp_path / "machine")
-    machine.write("energy-chain.toml", f'network = "here"\n[networks.here]\nurl = "{node.url}"\n')
+    machine.write(
+        "energy-chain.toml", f'network = "here"\n[networks.here]\nurl = "{ganache.url}"\n'
+    )
     market = machine.json("deploy", "--period", "24h")
     machine.json("register", "dev3", "dev4")
-    domain = OrderDomain(node.chain_id, market["address"])
-    period = block_time(node.url) // DAY
+    domain = OrderDomain(ganache.chain_id, market["address"])
+    period = block_time(ganache.url) // DAY
     port = free_port()
     url = f"http://127.0.0.1:{port}"
 

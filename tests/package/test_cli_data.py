@@ -115,7 +115,7 @@ def test_convert_overwrites_only_when_it_is_told_to(run: Run, homes: Path, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "fragments"),
     [
-        (("--to", "out.xlsx"), ("give a name that ends in .parquet or .csv",)),
+        (("--to", "out.xlsx"), ("end its name in .parquet or .csv",)),
         (("--to", "out.csv", "--encoding", "klingon"), ("encoding 'klingon' is unknown",)),
         (("--to", "out.csv", "--period", "7min"), ("it must divide a day",)),
         (("--to", "out.csv", "--period", "soon"), ("'soon' is not a duration",)),

@@ -139,7 +139,7 @@ def test_an_option_that_cannot_be_is_refused(
 
 
 def test_generating_writes_over_nothing(run: Run, homes: Path) -> None:
-    refused(run("data", "generate", homes), "homes.csv exists; remove it, or give another name")
+    refused(run("data", "generate", homes), "homes.csv exists: give --force")
 
 
 # ------------------------------------------------------------------ check

@@ -14,7 +14,7 @@ import pytest
 
 from energy_chain.errors import InvalidInput
 from energy_chain.meters import Readings, SolarModel, generate, net_positions
-from energy_chain.meters import generator as generator_module
+from energy_chain.meters.made_up import generator as generator_module
 from energy_chain.meters.made_up.places import CALIFORNIA, GERMANY, Place
 
 DAY = date(2024, 6, 15)

@@ -10,7 +10,7 @@ import pytest
 from numpy.random import Philox
 
 from energy_chain.meters import SolarModel, generate
-from energy_chain.meters import standard_load as standard
+from energy_chain.meters.made_up import standard_load as standard
 from energy_chain.meters.made_up.draws import lanes, smooth, uniform, words
 from energy_chain.meters.made_up.household import Calendar
 from energy_chain.meters.made_up.places import GERMANY

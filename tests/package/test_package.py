@@ -38,7 +38,8 @@ LAYERS = [
     ["cli"],
     ["__main__"],
 ]
-SIGNING = {"eth_account", "eth_keys", "eth_utils"}
+HASHING = ("energy_chain.signing", "energy_chain.record.merkle")
+SIGNING = {"eth_abi", "eth_account", "eth_keys", "eth_utils"}
 ONLY_IN_CHAIN = {"web3", "eth", "vyper", "hexbytes", "requests", "rlp"}
 
 
@@ -111,15 +112,16 @@ def test_no_module_imports_itself_in_a_circle() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    [m for m in MODULES if not m.startswith(("energy_chain.chain.", "energy_chain.signing"))],
+    [m for m in MODULES if not m.startswith(("energy_chain.chain.", *HASHING))],
 )
 def test_only_the_chain_knows_web3_and_the_compiler(module: str) -> None:
     roots = {name.split(".")[0] for name in imports(module)}
     assert not {root for root in roots if root in ONLY_IN_CHAIN or root.startswith("eth_")}
 
 
-def test_signing_needs_keys_and_hashes_but_no_chain() -> None:
-    roots = {name.split(".")[0] for name in imports("energy_chain.signing")}
+@pytest.mark.parametrize("module", HASHING)
+def test_hashing_needs_no_chain(module: str) -> None:
+    roots = {name.split(".")[0] for name in imports(module)}
     assert {root for root in roots if root.startswith("eth_")} <= SIGNING
     assert not roots & ONLY_IN_CHAIN
 
