@@ -7,26 +7,22 @@ file can read it, and the password in a URL is never shown.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from sqlalchemy import (
     URL,
     Connection,
     Engine,
     create_engine,
-    event,
     func,
     insert,
     inspect,
     make_url,
     select,
-    text,
 )
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
@@ -35,8 +31,8 @@ from energy_chain.folders import home_folder
 from energy_chain.market import Address
 from energy_chain.record.plans import tell_sqlite
 from energy_chain.record.tables import METADATA, about, events, markets, matches, orders
+from energy_chain.sqlite_files import make_private, sqlite_engine
 
-BUSY_SECONDS = 30
 FORMAT = "1"
 """Of the tables; another one is not read."""
 ALONE = 0x656E6572
@@ -311,44 +307,20 @@ def _shown(url: URL) -> str:
 
 
 def _prepare_file(path: Path, must_exist: bool) -> None:
-    try:
-        if must_exist and not path.is_file():
-            raise InvalidInput(
-                f"there is no record in {path}: energy-chain record update makes one"
-            )
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except OSError as error:
-        raise InvalidInput(
-            f"{path} cannot be opened ({error.strerror}): give --record a file that can"
-        ) from error
+    if must_exist and not path.is_file():
+        raise InvalidInput(f"there is no record in {path}: energy-chain record update makes one")
+    make_private(path, "--record")
 
 
 def _engine(url: URL) -> Engine:
     if not _is_file(url):
         return create_engine(url, hide_parameters=True)
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
-    event.listen(engine, "connect", _connected)
-    event.listen(engine, "begin", _begin)
-    return engine
+    # A power cut may cost the last transactions, which are read again.
+    return sqlite_engine(Path(url.database or ""), durable=False, pragmas=_PRAGMAS)
 
 
 _PRAGMAS = (
-    "journal_mode = WAL",
-    # A power cut may cost the last transactions, which are read again; nothing is ever torn.
-    "synchronous = NORMAL",
     # 64 MiB of pages, 32 MiB of log before it is moved into the file: a fifth faster.
     "cache_size = -65536",
     "wal_autocheckpoint = 8000",
 )
-
-
-def _connected(connection: Any, _: object) -> None:
-    connection.isolation_level = None  # transactions begin where `_begin` says so
-    for pragma in _PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes")
-    connection.execute(text("BEGIN IMMEDIATE" if writes else "BEGIN"))

@@ -7,9 +7,8 @@ energy is nobody's business: only the file's owner can read it.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
@@ -25,21 +24,18 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    create_engine,
-    event,
     func,
     insert,
     select,
     update,
 )
 from sqlalchemy.dialects.sqlite import insert as insert_or_not
-from sqlalchemy.exc import DatabaseError
 
 from energy_chain.errors import InvalidInput
 from energy_chain.market import Address
 from energy_chain.signing import Kind, OrderTerms, SignedOrder
+from energy_chain.sqlite_files import claim, make_private, reading, sqlite_engine, writing
 
-BUSY_SECONDS = 10
 FORMAT = "1"
 """Of the file; another one is not read."""
 
@@ -236,59 +232,33 @@ class Store:
         Raises:
             InvalidInput: the file cannot be used, or is of another market.
         """
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        except OSError as error:
-            raise InvalidInput(
-                f"{path} cannot be opened ({error.strerror}): give --store a file that can"
-            ) from error
-        engine = create_engine(
-            f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True
-        )
-        event.listen(engine, "connect", _prepare)
-        event.listen(engine, "begin", _begin)
+        make_private(path, "--store")
+        engine = sqlite_engine(path)
         store = cls(engine)
         wanted = {"format": FORMAT, "market": market}
         try:
-            with store.writing() as connection:
-                _METADATA.create_all(connection)
-                found = {row.name: row.value for row in connection.execute(select(about))}
-                if not found:
-                    told = [{"name": name, "value": value} for name, value in wanted.items()]
-                    connection.execute(insert(about), told)
-        except DatabaseError as error:
+            found = claim(engine, path, _METADATA, about, wanted)
+            if not wanted.items() <= found.items():
+                raise InvalidInput(
+                    f"{path} is of another market, or of a chain that has begun anew since: "
+                    "move it away, or give --store another file"
+                )
+        except InvalidInput:
             store.close()
-            raise InvalidInput(
-                f"{path} cannot be used as a store ({type(error.orig).__name__}): "
-                "give --store another file"
-            ) from error
-        if found and not wanted.items() <= found.items():
-            store.close()
-            raise InvalidInput(
-                f"{path} is of another market, or of a chain that has begun anew since: "
-                "move it away, or give --store another file"
-            )
+            raise
         return store
 
     def close(self) -> None:
         """Closes the file."""
         self._engine.dispose()
 
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self) -> AbstractContextManager[Connection]:
         """A transaction that reads."""
-        with self._engine.connect() as connection:
-            yield connection
+        return reading(self._engine)
 
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self) -> AbstractContextManager[Connection]:
         """A transaction that writes: all of it or nothing, and one at a time."""
-        with (
-            self._engine.connect().execution_options(writes=True) as connection,
-            connection.begin(),
-        ):
-            yield connection
+        return writing(self._engine)
 
     # orders
 
@@ -502,14 +472,3 @@ def _many(connection: Connection, wanted: Any, limit: int) -> list[StoredOrder]:
 
 def _batch(row: Any) -> Batch:
     return Batch(row.id, row.orders, row.sent_at, row.transaction, row.block, row.gas)
-
-
-def _prepare(connection: Any, _: object) -> None:
-    connection.isolation_level = None  # transactions begin where `_begin` says so
-    for pragma in ("journal_mode = WAL", "synchronous = FULL"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

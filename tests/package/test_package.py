@@ -22,6 +22,7 @@ MODULES = sorted(
 # From the bottom to the top. A module imports only from below, or within its own subpackage.
 LAYERS = [
     ["errors", "folders"],
+    ["sqlite_files"],
     ["market", "units", "chain.networks"],
     ["chain.addresses"],
     ["packing", "signing", "events", "meters", "settings"],

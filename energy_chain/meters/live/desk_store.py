@@ -11,13 +11,11 @@ since 1970-01-01 00:00 UTC.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import (
     Column,
@@ -28,16 +26,13 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    create_engine,
     delete,
-    event,
     func,
     insert,
     select,
     update,
 )
 from sqlalchemy.dialects.sqlite import insert as upsert
-from sqlalchemy.exc import DatabaseError
 
 from energy_chain.errors import InvalidInput
 from energy_chain.market import MAX_ENERGY
@@ -55,8 +50,15 @@ from energy_chain.meters.live.desk import (
 from energy_chain.meters.measurements import EPOCH, MICROSECOND
 from energy_chain.meters.orders import Netting
 from energy_chain.meters.readings import Reading
+from energy_chain.sqlite_files import (
+    claim,
+    make_private,
+    read_about,
+    reading,
+    sqlite_engine,
+    writing,
+)
 
-BUSY_SECONDS = 10
 FORMAT = "1"
 """Of the file; another one is not read."""
 
@@ -166,39 +168,22 @@ class Desk:
         Raises:
             InvalidInput: the file cannot be used, or is of another market or period.
         """
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        except OSError as error:
-            raise InvalidInput(
-                f"{path} cannot be opened ({error.strerror}): give --store a file that can"
-            ) from error
-        engine = _engine(path)
+        make_private(path, "--store")
+        engine = sqlite_engine(path)
         period = rule.period // MICROSECOND
         wanted = {"format": FORMAT, "market": market, "period": str(period)}
         fresh = {**wanted, "begin": str(_micros(now) // period * period)}
         desk = cls(engine, rule, now)
         try:
-            with desk._writing() as connection:
-                _METADATA.create_all(connection)
-                found = {row.name: row.value for row in connection.execute(select(about))}
-                if not found:
-                    connection.execute(
-                        insert(about), [{"name": n, "value": v} for n, v in fresh.items()]
-                    )
-                    found = fresh
-        except DatabaseError as error:
+            found = claim(engine, path, _METADATA, about, fresh)
+            if not wanted.items() <= found.items():
+                raise InvalidInput(
+                    f"{path} is of another market, of a chain that has begun anew since, or of "
+                    "another period: move it away, or give --store another file"
+                )
+        except InvalidInput:
             desk.close()
-            raise InvalidInput(
-                f"{path} cannot be used as a store ({type(error.orig).__name__}): "
-                "give --store another file"
-            ) from error
-        if not wanted.items() <= found.items():
-            desk.close()
-            raise InvalidInput(
-                f"{path} is of another market, of a chain that has begun anew since, or of another "
-                "period: move it away, or give --store another file"
-            )
+            raise
         desk.begin = _time(int(found["begin"]))
         return desk
 
@@ -213,19 +198,14 @@ class Desk:
             raise InvalidInput(
                 f"{path} is not there: energy-chain operator feed makes it, or give --store FILE"
             )
-        engine = _engine(path)
+        engine = sqlite_engine(path)
         try:
-            with engine.connect() as connection:
-                found = {row.name: row.value for row in connection.execute(select(about))}
-        except DatabaseError as error:
+            found = read_about(engine, path, about)
+            if (found.get("format"), found.get("market")) != (FORMAT, market):
+                raise InvalidInput(f"{path} is of another market: give --store another file")
+        except InvalidInput:
             engine.dispose()
-            raise InvalidInput(
-                f"{path} cannot be used as a store ({type(error.orig).__name__}): "
-                "give --store another file"
-            ) from error
-        if (found.get("format"), found.get("market")) != (FORMAT, market):
-            engine.dispose()
-            raise InvalidInput(f"{path} is of another market: give --store another file")
+            raise
         rule = DeskRule(int(found["period"]) * MICROSECOND, timedelta(0))
         return cls(engine, rule, _time(int(found["begin"])))
 
@@ -442,19 +422,11 @@ class Desk:
 
     # inside
 
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with self._engine.connect() as connection:
-            yield connection
+    def _reading(self) -> AbstractContextManager[Connection]:
+        return reading(self._engine)
 
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        """A transaction that writes: all of it or nothing, and one at a time."""
-        with (
-            self._engine.connect().execution_options(writes=True) as connection,
-            connection.begin(),
-        ):
-            yield connection
+    def _writing(self) -> AbstractContextManager[Connection]:
+        return writing(self._engine)
 
     @staticmethod
     def _known(connection: Connection, meter: str, start: int) -> Known | None:
@@ -500,15 +472,6 @@ class Desk:
         return first
 
 
-def _engine(path: Path) -> Engine:
-    engine = create_engine(
-        f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True
-    )
-    event.listen(engine, "connect", _prepare)
-    event.listen(engine, "begin", _begin)
-    return engine
-
-
 def _remember(connection: Connection, name: str, value: str) -> None:
     fresh = upsert(about).values(name=name, value=value)
     connection.execute(fresh.on_conflict_do_update(["name"], set_={"value": value}))
@@ -520,14 +483,3 @@ def _micros(time: datetime) -> int:
 
 def _time(microseconds: int) -> datetime:
     return EPOCH + microseconds * MICROSECOND
-
-
-def _prepare(connection: Any, _: object) -> None:
-    connection.isolation_level = None  # transactions begin where `_begin` says so
-    for pragma in ("journal_mode = WAL", "synchronous = FULL"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
