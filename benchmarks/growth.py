@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import platform
-import resource
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from time import perf_counter
 
 from energy_chain.simulation import Community, simulate
@@ -96,14 +97,19 @@ def markdown(grown: Sequence[Growth]) -> str:
 
 def _measure(homes: int, communities: int, workers: int) -> None:
     jobs = [Community(number, homes, DAY) for number in range(communities)]
-    idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    idle = _peak()
     begun = perf_counter()
     done = simulate(jobs, workers)
     seconds = perf_counter() - begun
     orders = sum(each.trade.requests + each.trade.releases for each in done)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Linux tells kB.
-    print(json.dumps([seconds, idle / 1024, peak / 1024, orders]))
+    print(json.dumps([seconds, idle, _peak(), orders]))
+
+
+def _peak() -> float:
+    """MB that this process has held at the most, as Linux tells it since the program began."""
+    status = Path("/proc/self/status").read_text()
+    (kilobytes,) = re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(kilobytes) / 1024
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from .markets import AGGREGATOR, GENESIS, METERS, OPERATOR, PERIOD, STAGES, STRA
 
 
 @pytest.mark.parametrize("name", STAGES)
-@given(history=histories(12, 40))
+@given(history=histories(10, 24))
 @settings(DETERMINISTIC, max_examples=2)
 def test_contract_and_twin_agree_on_any_history(name, history):
     pair = stage(name).pair()
