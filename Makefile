@@ -38,11 +38,12 @@ test: .venv-dev/ready
 # Without the contract, the chains and the benchmarks: they measure no package.
 coverage: .venv-dev/ready
 	.venv-dev/bin/pytest -n auto --dist worksteal -q --cov --cov-report=term:skip-covered \
-	  tests/package tests/ledger tests/relay $(ARGS)
+	  tests/package tests/ledger tests/relay tests/record $(ARGS)
 
+# The hook ends with 3 where a known finding has only moved to another line.
 scan: .venv-dev/ready
 	.venv-dev/bin/bandit -q -c pyproject.toml -r energy_chain
-	git ls-files -z | xargs -0 .venv-dev/bin/detect-secrets-hook --baseline .secrets.baseline
+	.venv-dev/bin/detect-secrets-hook --baseline .secrets.baseline $$(git ls-files) || [ $$? = 3 ]
 
 fuzz: .venv-dev/ready
 	.venv-dev/bin/python -m tests.stateful.fuzz --rules $(RULES) $(ARGS)

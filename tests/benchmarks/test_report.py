@@ -31,9 +31,9 @@ def changed(report: Report, by: int) -> tuple[Report, str]:
 
 
 def test_the_report_says_what_the_contract_uses(committed: Report):
-    # A day and the baselines take as long as all of these: `.ci/run` checks them, with --check.
-    measured = measure(default_day(), left_out=("A day", "Baselines"))
-    assert len(measured.rows) > 8
+    # Those take longer than all of these: `.ci/run` checks them, with --check.
+    measured = measure(default_day(), left_out=("A day", "Baselines", "The whole life of a pair"))
+    assert len(measured.rows) > 7
     assert {heading: committed.rows[heading] for heading in measured.rows} == measured.rows
 
 

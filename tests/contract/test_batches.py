@@ -24,7 +24,7 @@ def test_lanes_are_laid_out_as_drawn(market, operator, producer, consumer):
 
 
 @pytest.mark.parametrize("alignment", range(4))
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 8, 255, 256])
+@pytest.mark.parametrize("size", [1, 3, 4, 5, 8, 255, 256])
 def test_a_batch_of_any_size_leaves_no_gap(side, operator, meters, size, alignment):
     before = [(8, 9)] * alignment
     for _ in before:

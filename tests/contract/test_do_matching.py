@@ -67,7 +67,7 @@ def test_more_than_there_is_on_a_side_is_refused(
 
 
 @pytest.mark.parametrize("aligned", range(4))
-@pytest.mark.parametrize("energy", [1, 9, 10, 11, 25, 29, 30, 31, 69, 70, 71, 99, 100])
+@pytest.mark.parametrize("energy", [1, 9, 10, 11, 29, 30, 31, 70, 99, 100])
 def test_the_cut_orders_go_on_with_their_rest(
     market, post, match, aggregator, meters, energy, aligned
 ):

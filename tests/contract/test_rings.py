@@ -67,7 +67,7 @@ def test_a_ring_wraps_while_the_other_does_not(side, operator, count):
     assert side.drain(operator) == numbered(9, count)
 
 
-@pytest.mark.parametrize("before", [1, 2, 3, 5])
+@pytest.mark.parametrize("before", [1, 3, 5])
 def test_a_batch_wraps_in_its_midst(side, operator, before):
     for size in (253 + before, 256, 256, 256):
         side.post_all(numbered(size), operator)

@@ -15,7 +15,7 @@ from .markets import AGGREGATOR, GENESIS, METERS, OPERATOR, PERIOD, STAGES, STRA
 
 @pytest.mark.parametrize("name", STAGES)
 @given(history=histories(10, 24))
-@settings(DETERMINISTIC, max_examples=2)
+@settings(DETERMINISTIC, max_examples=1)
 def test_contract_and_twin_agree_on_any_history(name, history):
     pair = stage(name).pair()
     for call in history:
@@ -82,7 +82,7 @@ def test_both_refuse_what_would_overwrite_a_pending_order():
     pair.assert_same()
 
 
-@pytest.mark.parametrize("energy", [1, 255, 256, 257, 258, 300])
+@pytest.mark.parametrize("energy", [1, 256, 257, 300])
 def test_both_match_no_more_than_256_orders_for_an_energy(energy):
     pair = stage("empty").pair()
     for side, order in ("requests", Request(1, 1)), ("releases", Release(2, 1)):
@@ -109,8 +109,8 @@ def test_of_two_reasons_both_name_the_same_in_a_pause(method, arguments, refusal
     assert pair.do(Call(OPERATOR, method, arguments)) is refusal
 
 
-@pytest.mark.parametrize("offered", [1, 4, 5])
-@pytest.mark.parametrize("count", [1, 3, 4, 5])
+@pytest.mark.parametrize("offered", [1, 5])
+@pytest.mark.parametrize("count", [1, 4, 5])
 def test_both_sides_used_up_by_the_same_fill_leave_both_queues(count, offered):
     pair = stage("empty").pair()
     pair.do(Call(OPERATOR, "post_requests", ([Request(1, offered)] * count,)))

@@ -58,7 +58,7 @@ def test_the_twin_makes_the_pairs_of_one_call_at_the_end(calls):
 
 
 @given(calls=interleaved)
-@settings(DETERMINISTIC, max_examples=4)
+@settings(DETERMINISTIC, max_examples=3)
 def test_the_contract_makes_the_pairs_of_one_call_at_the_end(calls):
     made_often = pairs(stage("empty").pair().contract, [*calls, ONCE])
     assert made_often == pairs(stage("empty").pair().contract, [*posts_of(calls), ONCE])
