@@ -28,6 +28,13 @@ class Ledger(Protocol):
     def as_account(self, account: Address) -> Ledger:
         """The same market, acted on by another account."""
 
+    def keyed(self, key: str) -> Ledger:
+        """The same market, whose next call that changes something has its effect once for `key`.
+
+        Whoever does not know what became of a call, after a crash or a lost answer, makes it again
+        under the same key: a call that took effect is not made twice, and its receipt is returned.
+        """
+
     # posting
 
     def post_request(self, meter: Address, energy: int) -> Receipt:

@@ -267,6 +267,10 @@ class MemoryLedger:
         """The same market, acted on by another account."""
         return MemoryLedger(self._book, account)
 
+    def keyed(self, key: str) -> MemoryLedger:  # noqa: ARG002
+        """As `Ledger.keyed`: of a call in memory it is always known what became of it."""
+        return self
+
     def history(self) -> Iterator[Receipt]:
         """All receipts since the deployment, oldest first.
 

@@ -89,6 +89,7 @@ class ContractLedger:
         self._account = parse_address(account)
         self._block: int | None = None
         self._announce: Callable[[str], None] = lambda _: None
+        self._key: str | None = None
         artifact = load_artifact()
         code = self._connection.w3.eth.get_code(Web3.to_checksum_address(self.address))
         if code[:-IMMUTABLES] != HexBytes(artifact.runtime):
@@ -183,6 +184,12 @@ class ContractLedger:
         """The same market, read as it stands after a block."""
         other = self.as_account(self._account)
         other._block = number
+        return other
+
+    def keyed(self, key: str) -> ContractLedger:
+        """As `Ledger.keyed`: the outbox knows the keys, over restarts as well."""
+        other = self.as_account(self._account)
+        other._key = key
         return other
 
     def announcing(self, announce: Callable[[str], None]) -> ContractLedger:
