@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import requests
-from web3 import HTTPProvider, Web3
+from web3 import Web3
 from web3.exceptions import BlockNotFound, Web3Exception
 from web3.middleware import ExtraDataToPOAMiddleware
 from web3.providers import BaseProvider
-from web3.types import LogReceipt, RPCEndpoint, RPCResponse, TxParams
+from web3.types import LogReceipt, RPCEndpoint, TxParams
 
 from energy_chain.chain.addresses import VIEWER
-from energy_chain.chain.networks import EMBEDDED, GANACHE, Network
+from energy_chain.chain.networks import EMBEDDED, Network
+from energy_chain.chain.node import NodeProvider
 from energy_chain.errors import ChainError, ContradictoryChain, NodeUnreachable, WrongChain
 from energy_chain.market import Address
 
@@ -22,40 +22,6 @@ SEVERAL = 4
 """Transactions of one block from which on all receipts of the block are asked for."""
 LOG_CHUNK = 2_000
 """Blocks asked for at a time: nodes refuse to answer for many more."""
-MAY_BE_REFUSED = {
-    *("eth_call", "eth_sendRawTransaction", "eth_getTransactionReceipt"),
-    "eth_getBlockReceipts",
-    *("evm_increaseTime", "evm_mine", "eth_maxPriorityFeePerGas"),
-}
-"""Methods whose callers look at the node's error themselves."""
-
-
-class _NodeProvider(HTTPProvider):
-    """HTTP without hidden retries, whose failures are errors of ours."""
-
-    def __init__(self, network: Network) -> None:
-        super().__init__(
-            network.url,
-            request_kwargs={"timeout": network.call_timeout},
-            exception_retry_configuration=None,
-        )
-        self._name = network.name
-        is_ganache = network.name == GANACHE.name
-        self._hint = "; energy-chain ganache starts one" if is_ganache else ""
-
-    def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
-        try:
-            response = super().make_request(method, params)
-            if not isinstance(response, dict) or not response.keys() & {"result", "error"}:
-                raise ValueError("neither result nor error")
-        except (requests.RequestException, ValueError) as error:
-            raise NodeUnreachable(
-                f"no usable answer to {method} from {self._name} ({type(error).__name__}): "
-                f"check that a node runs there and speaks JSON-RPC{self._hint}"
-            ) from None  # what it says may hold the URL, and that a password
-        if "error" in response and method not in MAY_BE_REFUSED:
-            raise ChainError(f"{self._name} refused {method}: {response['error']}")
-        return response
 
 
 class Connection:
@@ -84,6 +50,8 @@ class Connection:
         self.viewer: TxParams = {}
         self._tells_blocks = True
         self._worth_a_block = SEVERAL
+        self._genesis: str | None = None
+        self._code: dict[Address, bytes] = {}
         try:
             self.chain_id = int(self.w3.eth.chain_id)
         except (Web3Exception, TypeError, ValueError) as error:
@@ -117,7 +85,49 @@ class Connection:
             connection._worth_a_block = 1
             connection.viewer = {"from": Web3.to_checksum_address(VIEWER)}
             return connection
-        return cls(network, _NodeProvider(network))
+        provider = NodeProvider(network)
+        connection = cls(network, provider)
+        provider.patient = True
+        return connection
+
+    @property
+    def trouble(self) -> str | None:
+        """What the node is waited for; None while it answers."""
+        return getattr(self.w3.provider, "trouble", None)
+
+    def pin(self, contract: Address, code: bytes) -> None:
+        """Takes the chain as it is, with a contract and its code, for the one that is meant."""
+        if self._genesis is None:
+            self._genesis = self.genesis()
+        self._code[contract] = code
+
+    def verify(self, contract: Address | None = None) -> None:
+        """Checks that the chain is still the one on which a contract was pinned.
+
+        Raises:
+            WrongChain: another chain answers at the same place, such as one that has begun anew.
+        """
+        name = self.network.name
+        if self._genesis is not None and (found := self.genesis()) != self._genesis:
+            raise WrongChain(
+                f"{name} is another chain than before: its first block was {self._genesis} and is "
+                f"{found}; nothing is posted there. Bring the chain back, or deploy on the new one "
+                "and start again"
+            )
+        if contract in self._code and self.code_at(contract) != self._code[contract]:
+            raise WrongChain(
+                f"{name} has other code at {contract} than before; nothing is posted there. "
+                "Bring the chain back, or deploy on the new one and start again"
+            )
+
+    def code_at(self, contract: Address) -> bytes:
+        """The code of a contract; empty where there is none."""
+        return bytes(self.w3.eth.get_code(Web3.to_checksum_address(contract)))
+
+    @property
+    def is_in_process(self) -> bool:
+        """Whether it is the embedded chain, which ends with this process."""
+        return self.network.name == EMBEDDED.name
 
     @property
     def is_development(self) -> bool:

@@ -91,13 +91,15 @@ class ContractLedger:
         self._announce: Callable[[str], None] = lambda _: None
         self._key: str | None = None
         artifact = load_artifact()
-        code = self._connection.w3.eth.get_code(Web3.to_checksum_address(self.address))
+        code = self._connection.code_at(self.address)
         if code[:-IMMUTABLES] != HexBytes(artifact.runtime):
             what = "another contract" if code else "no contract"
             raise NotOurContract(
                 f"there is {what} at {self.address} on {self._connection.network.name}: "
                 "check the address and the network, or deploy"
             )
+        self._connection.pin(self.address, code)
+        self._length: int | None = None
         self._contract: Contract = self._connection.w3.eth.contract(
             address=Web3.to_checksum_address(self.address), abi=artifact.abi
         )
@@ -283,22 +285,22 @@ class ContractLedger:
     def post_request(self, meter: Address, energy: int) -> Receipt:
         """As `Ledger.post_request`."""
         check_energy_type(energy, f"post_request({meter}, {energy!r})")
-        return self._send("incomingRequest", parse_address(meter), energy)
+        return self._send("incomingRequest", parse_address(meter), energy, in_period=True)
 
     def post_release(self, meter: Address, energy: int) -> Receipt:
         """As `Ledger.post_release`."""
         check_energy_type(energy, f"post_release({meter}, {energy!r})")
-        return self._send("incomingRelease", parse_address(meter), energy)
+        return self._send("incomingRelease", parse_address(meter), energy, in_period=True)
 
     def post_requests(self, requests: Sequence[Request]) -> Receipt:
         """As `Ledger.post_requests`."""
         gas = CALL_GAS + ORDER_GAS * len(requests)
-        return self._send("post_requests", pack_orders(requests), gas=gas)
+        return self._send("post_requests", pack_orders(requests), gas=gas, in_period=True)
 
     def post_releases(self, releases: Sequence[Release]) -> Receipt:
         """As `Ledger.post_releases`."""
         gas = CALL_GAS + ORDER_GAS * len(releases)
-        return self._send("post_releases", pack_orders(releases), gas=gas)
+        return self._send("post_releases", pack_orders(releases), gas=gas, in_period=True)
 
     def post_signed(self, orders: Sequence[SignedOrder], all_or_nothing: bool = False) -> Receipt:
         """As `Ledger.post_signed`."""
@@ -306,7 +308,7 @@ class ContractLedger:
         ends = (period + 1) * signing_length(self.period_length())
         packed = [pack_signed(order, ends) for order in orders]
         gas = CALL_GAS + SIGNED_GAS * len(packed)
-        return self._send("post_signed", period, packed, all_or_nothing, gas=gas)
+        return self._send("post_signed", period, packed, all_or_nothing, gas=gas, in_period=True)
 
     def max_signed(self) -> int:
         """The most signed orders that one call can post here: 100, or what fits a block."""
@@ -331,7 +333,7 @@ class ContractLedger:
         """As `Ledger.post_and_match`."""
         sides = pack_orders(requests), pack_orders(releases)
         gas = CALL_GAS + ORDER_GAS * (len(requests) + len(releases)) + _matching_gas(max_matches)
-        return self._send("post_and_match", *sides, max_matches, gas=gas)
+        return self._send("post_and_match", *sides, max_matches, gas=gas, in_period=True)
 
     def max_matches(self) -> int:
         """The most matches that one call can write here: 256, or what fits a block."""
@@ -500,7 +502,9 @@ class ContractLedger:
 
     def period_length(self) -> int:
         """As `Ledger.period_length`."""
-        return int(self._call("period_length"))
+        if self._length is None:  # it never changes
+            self._length = int(self._call("period_length"))
+        return self._length
 
     def current_period(self) -> int:
         """As `Ledger.current_period`."""
@@ -548,13 +552,18 @@ class ContractLedger:
         except Web3Exception as error:
             raise refusal(error, function) from error
 
-    def _send(self, function: str, *arguments: Any, gas: int = CALL_GAS) -> Receipt:
+    def _send(
+        self, function: str, *arguments: Any, gas: int = CALL_GAS, in_period: bool = False
+    ) -> Receipt:
         receipt = self._sender.send(
             self._account,
             self.address,
             self._contract.encode_abi(function, arguments),
             gas,
             f"{function}({', '.join(_shown(argument) for argument in arguments)})",
+            key=None if self._key is None else f"{self.address} {self._key}",
+            # A post that is mined in the next period would be an order of that one.
+            period_length=self.period_length() if in_period else 0,
             announce=self._announce,
         )
         return Receipt(

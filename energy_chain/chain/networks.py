@@ -56,6 +56,8 @@ class Network:
             costs nothing. Not worth it where gas is free.
         receipt_timeout: seconds to wait until a transaction is mined and confirmed.
         call_timeout: seconds to wait for an answer of the node.
+        total_timeout: seconds to wait for one, all tries together.
+        replace_after: seconds that a transaction may wait to be mined before more is offered.
 
     Raises:
         InvalidInput: one of them cannot be.
@@ -76,6 +78,8 @@ class Network:
     simulate: bool = True
     receipt_timeout: float = 60.0
     call_timeout: float = 5.0
+    total_timeout: float = 8.0
+    replace_after: float = 30.0
 
     def __post_init__(self) -> None:
         if self.name == "embedded":
@@ -97,7 +101,10 @@ class Network:
             )
         if self.confirmations < 0:
             raise InvalidInput(f"confirmations {self.confirmations} of {self.name}: give 0 or more")
-        for what in ("fee_ceiling_gwei", "receipt_timeout", "call_timeout"):
+        for what in (
+            *("fee_ceiling_gwei", "receipt_timeout", "call_timeout"),
+            *("total_timeout", "replace_after"),
+        ):
             limit = getattr(self, what)
             if limit is not None and not 0 < float(limit) < float("inf"):
                 raise InvalidInput(f"{what} {limit} of {self.name}: give more than 0")

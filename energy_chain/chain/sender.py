@@ -1,14 +1,18 @@
 """Transactions: signed here, sent, waited for, and their refusals translated.
 
 Gas and fees are always explicit. A refusal of the contract becomes the
-`MarketRefusal` of its reason.
+`MarketRefusal` of its reason. What was signed is in the outbox before it is sent,
+and from there it is mined once or withdrawn, whatever fails in between.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import asdict, replace
 from decimal import Decimal
-from time import monotonic, sleep
+from threading import Event, RLock
+from time import monotonic, time
 from typing import Any
 
 from eth_abi import decode
@@ -16,15 +20,11 @@ from eth_abi.exceptions import DecodingError
 from eth_account.signers.local import LocalAccount
 from hexbytes import HexBytes
 from web3 import Web3
-from web3.exceptions import (
-    ContractLogicError,
-    TimeExhausted,
-    TransactionNotFound,
-    Web3Exception,
-)
-from web3.types import TxParams, TxReceipt
+from web3.exceptions import ContractLogicError, TransactionNotFound, Web3Exception
+from web3.types import BlockIdentifier, TxParams, TxReceipt
 
 from energy_chain.chain.connection import Connection
+from energy_chain.chain.outbox import Attempt, Entry, Form, Outbox, State
 from energy_chain.errors import (
     REFUSALS,
     ChainError,
@@ -34,6 +34,7 @@ from energy_chain.errors import (
     OutOfFunds,
     ReceiptTimeout,
     TransactionFailed,
+    WrongChain,
 )
 from energy_chain.market import Address
 
@@ -42,21 +43,52 @@ TIP = GWEI
 """Wei a unit of gas offered to whoever builds the block, where the node advises nothing."""
 FAST_POLL, POLL = 0.05, 1.0
 """Seconds between two looks for a receipt, on a development chain and on others."""
+DEPTH = 64
+"""Blocks on a transaction's own from which on it is taken to stay: two epochs of Ethereum."""
+RESEND_SECONDS = 2.0
+"""Between two times that a transaction is sent which the node does not know."""
+PASSED_SECONDS = 5.0
+"""How long a used nonce without a receipt is looked at before another one is taken."""
+TRANSFER_GAS = 21_000
 ERROR_STRING = HexBytes("0x08c379a0")
 """Selector of Error(string), in which Solidity and Vyper revert with a reason."""
 
 
 class TransactionSender:
-    """Sends transactions of the accounts whose keys it holds.
+    """Sends transactions of the accounts whose keys it holds, and sees to it that they are mined.
 
-    Nonces are counted here, from what the chain says first, so that calls in
-    quick succession do not meet. One process uses one sender for an account.
+    Each is in the outbox before it is sent. Nonces are counted there, so that threads and processes
+    of one machine never meet; another machine that uses the same account is made way for.
+
+    Attributes:
+        connection: the chain.
+        outbox: what is under way.
+        stop: once set, nobody waits any longer for what was sent; the outbox keeps it.
     """
 
-    def __init__(self, connection: Connection, accounts: Iterable[LocalAccount]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        accounts: Iterable[LocalAccount],
+        outbox: Outbox | None = None,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        """A sender.
+
+        Args:
+            connection: the chain.
+            accounts: whose keys sign.
+            outbox: of that chain; one in memory when None, which ends with the process.
+            clock: Unix time, by which is measured what waits for too long.
+        """
         self.connection = connection
+        self.outbox = outbox or Outbox.in_memory()
+        self.stop = Event()
         self._accounts = {str(account.address): account for account in accounts}
-        self._nonces: dict[Address, int] = {}
+        self._clock = clock
+        self._tending = RLock()
+        self._sent_at: dict[int, float] = {}
+        self._passed_since: dict[int, float] = {}
 
     def __repr__(self) -> str:
         count, name = len(self._accounts), self.connection.network.name
@@ -70,6 +102,8 @@ class TransactionSender:
         gas: int,
         call: str,
         value: int = 0,
+        key: str | None = None,
+        period_length: int = 0,
         announce: Callable[[str], None] = lambda _: None,
     ) -> TxReceipt:
         """Sends one transaction and waits until it is mined.
@@ -81,31 +115,41 @@ class TransactionSender:
             gas: the most it may use.
             call: what people call it, for errors.
             value: wei to move.
-            announce: is told the transaction's hash before it is sent; once more if it has to be
-                signed anew, because nothing came of the one before.
+            key: under which it takes effect once: when a transaction of `sender` with that key is
+                under way or was mined, that one is waited for and nothing is sent.
+            period_length: seconds; it must be mined in the delivery period that is now. 0 lets it
+                be mined at any time.
+            announce: is told the transaction's hash before it is sent; again each time that it has
+                to be signed anew.
 
         Raises:
             InvalidInput: there is no key for `sender`.
             MarketRefusal: the contract refused it.
-            TransactionFailed: the node refused it, or it had no effect.
+            TransactionFailed: the node refused it, it had no effect, or its period was over before
+                it was mined.
             OutOfFunds: `sender` cannot pay for it; nothing was sent.
             FeeAboveCeiling: gas costs more than the network's ceiling; nothing was sent.
-            ReceiptTimeout: it was sent, but not seen mined in time; it may be mined later.
+            ReceiptTimeout: not seen mined in time; it is in the outbox, and may be mined later.
             NodeUnreachable: nobody answers; nothing was sent.
+            WrongChain: the node serves another chain than before; nothing was sent.
         """
         account = self._accounts.get(sender)
         if account is None:
             raise InvalidInput(f"there is no key for {sender}: give the account that sends {call}")
+        self._recheck(sender)
+        known = self.outbox.of_key(sender, key) if key else None
         transaction: TxParams = {"from": sender, "data": data, "gas": gas, "value": value}  # type: ignore[typeddict-item]
         if to is not None:
             transaction["to"] = to
-        if self.connection.network.simulate:
-            try:
-                self._simulate(transaction, call)
-            except TransactionFailed:
-                self._check_funds({**transaction, **self._fees()}, sender, call)
-                raise
-        receipt = self._send_and_wait(account, transaction, call, announce)
+        if known is None:
+            if self.connection.network.simulate:
+                try:
+                    self._simulate(transaction, call)
+                except TransactionFailed:
+                    self._check_funds({**transaction, **self._fees()[0]}, sender, call)
+                    raise
+            known = self._post(account, transaction, call, key, period_length, announce)
+        receipt = self._wait(known, announce)
         if receipt["status"] != 1:
             self._simulate(transaction, call)
             raise TransactionFailed(
@@ -114,95 +158,348 @@ class TransactionSender:
             )
         return receipt
 
-    def _send_and_wait(
+    def _post(
         self,
         account: LocalAccount,
         transaction: TxParams,
         call: str,
+        key: str | None,
+        period_length: int,
         announce: Callable[[str], None],
-    ) -> TxReceipt:
-        w3, sender = self.connection.w3, account.address
-        if sender not in self._nonces:
-            self._nonces[sender] = w3.eth.get_transaction_count(sender, "pending")
-        fields: dict[str, Any] = {
-            key: field for key, field in transaction.items() if key != "from"
-        } | {"nonce": self._nonces[sender], "chainId": self.connection.chain_id, **self._fees()}
-        signed = account.sign_transaction(fields)
-        announce(signed.hash.to_0x_hex())
-        try:
-            w3.eth.send_raw_transaction(signed.raw_transaction)
-        except ChainError as error:
-            raise self._lost(signed.hash, sender, call, error) from error
-        except (Web3Exception, ValueError) as error:
-            self._nonces.pop(sender, None)
-            if self._is_taken(fields["nonce"], sender, signed.hash):
-                return self._send_and_wait(account, transaction, call, announce)
-            self._check_funds(fields, sender, call)
-            raise refusal(error, call) from error
-        self._nonces[sender] += 1
-        try:
-            return self._confirmed(signed.hash)
-        except TimeExhausted as error:
-            network = self.connection.network
-            confirmed = f" and confirmed {network.confirmations} times" * bool(
-                network.confirmations
+    ) -> Entry:
+        sender, to = str(account.address), transaction.get("to")
+        self.connection.verify(None if to is None else str(to))
+        fees, now = self._fees()
+        expires = (now // period_length + 1) * period_length if period_length else None
+        count = self._count(sender, "pending")
+        with self.outbox.writing():
+            if key and (known := self.outbox.of_key(sender, key)):
+                return known  # another process was faster
+            form = Form(
+                self.outbox.next_nonce(sender, count),
+                None if to is None else str(to),
+                str(transaction["data"]),
+                transaction["gas"],
+                transaction["value"],
             )
-            raise ReceiptTimeout(
-                f"{call} was not mined{confirmed} within {network.receipt_timeout:g} s: it may be "
-                f"later; look for transaction {signed.hash.to_0x_hex()} before sending it again"
-            ) from error
-        except (ChainError, Web3Exception, ValueError) as error:
-            raise self._lost(signed.hash, sender, call, error) from error
+            first = self._signed(account, form, fees)
+            entry = self.outbox.add(sender, form, call, first, key, expires)
+        announce(first.hash)
+        return self._broadcast_first(entry, announce)
 
-    def _is_taken(self, nonce: int, sender: Address, digest: HexBytes) -> bool:
-        """Whether another process of this account has used a nonce, and so nothing was sent."""
-        eth = self.connection.w3.eth
-        if eth.get_transaction_count(Web3.to_checksum_address(sender), "pending") <= nonce:
-            return False
+    def _broadcast_first(self, entry: Entry, announce: Callable[[str], None]) -> Entry:
+        attempt, account = entry.attempts[0], self._accounts[entry.account]
+        self._sent_at[entry.id] = monotonic()
         try:
-            eth.get_transaction(digest)
-        except TransactionNotFound:
-            return True
-        return False
+            self.connection.w3.eth.send_raw_transaction(HexBytes(attempt.raw))
+            return entry
+        except ChainError:
+            return entry  # whether it arrived is not known: `_tend` finds out
+        except (Web3Exception, ValueError) as error:
+            refused = error
+        try:
+            if self._knows(attempt.hash):
+                return entry  # some nodes take it and tell its error at once
+            count = self._count(entry.account, "pending")
+            if count > entry.form.nonce:
+                # Another machine has used the nonce, and this was never anywhere.
+                return self._broadcast_first(self._renumber(entry, account, announce), announce)
+        except ChainError:
+            return entry
+        self.outbox.withdraw(entry.id)
+        self._check_funds(
+            {"gas": entry.form.gas, "value": entry.form.value, "gasPrice": attempt.price},
+            entry.account,
+            entry.call,
+        )
+        raise refusal(refused, entry.call) from refused
 
-    def _confirmed(self, digest: HexBytes) -> TxReceipt:
+    def _wait(self, entry: Entry, announce: Callable[[str], None]) -> TxReceipt:
         """The receipt of a transaction, once it has the network's confirmations."""
-        eth, network = self.connection.w3.eth, self.connection.network
+        network = self.connection.network
         poll = FAST_POLL if self.connection.is_development else POLL
         deadline = monotonic() + network.receipt_timeout
+        answered = monotonic()
+        told, trouble = entry.attempts[0].hash if entry.attempts else None, ""
         while True:
-            receipt = eth.wait_for_transaction_receipt(digest, deadline - monotonic(), poll)
-            if not network.confirmations:
-                return receipt
-            while eth.block_number < receipt["blockNumber"] + network.confirmations:
-                if monotonic() > deadline:
-                    raise TimeExhausted
-                sleep(poll)
-            # A reorganisation may have moved it meanwhile: then it is waited for again.
-            block = eth.get_block(receipt["blockNumber"])
-            if block["hash"] == receipt["blockHash"]:
-                return receipt
-            sleep(poll)
-            if monotonic() > deadline:
-                raise TimeExhausted
+            try:
+                receipt = self._look(entry.id)
+                answered = monotonic()
+                if receipt is not None:
+                    return receipt
+            except (ChainError, Web3Exception, ValueError) as error:
+                if isinstance(error, TransactionFailed | WrongChain):
+                    raise
+                trouble = node_message(error)
+            found = self.outbox.get(entry.id)
+            if found and found.attempts and found.attempts[0].hash != told:
+                told = found.attempts[0].hash
+                announce(told)
+            away = monotonic() - answered > network.total_timeout
+            if self.stop.is_set() or away or monotonic() > deadline:
+                confirmed = f" and confirmed {network.confirmations} times" * bool(
+                    network.confirmations
+                )
+                why = f" ({trouble})" if away else ""
+                raise ReceiptTimeout(
+                    f"{entry.call} was not seen mined{confirmed} in time{why}: it is in the outbox "
+                    f"as transaction {told}, and may be mined later; energy-chain outbox finish "
+                    "waits for it"
+                )
+            self.stop.wait(poll)
 
-    def _lost(
-        self, digest: HexBytes, sender: Address, call: str, error: Exception
-    ) -> ReceiptTimeout:
-        # Whether it arrived is not known: ask the chain again before the next one.
-        self._nonces.pop(sender, None)
-        return ReceiptTimeout(
-            f"{call} was sent, and what became of it is not known ({error}): "
-            f"look for transaction {digest.to_0x_hex()} before sending it again"
+    def _look(self, id: int) -> TxReceipt | None:
+        """The receipt of an entry where it is mined and confirmed; does what helps it there."""
+        entry = self.outbox.get(id)
+        assert entry is not None  # entries are never taken out
+        receipt = None
+        if entry.state is State.OPEN:
+            receipt = self._tend(entry)
+            entry = self.outbox.get(id)
+            assert entry is not None
+        if entry.state is State.VOID:
+            raise TransactionFailed(
+                f"{entry.call} was not mined before its delivery period was over, and was "
+                "withdrawn: it had no effect"
+            )
+        if entry.state is State.OPEN or entry.transaction is None or entry.block is None:
+            return None
+        eth, confirmations = self.connection.w3.eth, self.connection.network.confirmations
+        if confirmations and entry.state is not State.SETTLED:
+            if eth.block_number < entry.block + confirmations:
+                return None
+            header = self.connection.header(entry.block)
+            if header is None or header[0] != entry.block_hash:
+                self.outbox.reopen(id)  # a reorganisation has moved it, or dropped it
+                return None
+        return receipt or self._receipt(entry.transaction)
+
+    # what is under way
+
+    def tend(self, report: Callable[[str], None] = lambda _: None) -> int:
+        """Does what helps everything under way to be mined; returns how much that still is.
+
+        What a reorganisation has lost is under way again. What was dropped is sent again, what is
+        stuck is replaced with a higher fee, what is too late for its period is withdrawn, and a
+        nonce that nobody has is used up. To be called every now and then; threads may.
+
+        Args:
+            report: is told of each change that somebody should know of.
+
+        Raises:
+            ChainError: the chain cannot be asked.
+        """
+        left = 0
+        for account in self._accounts:
+            self._recheck(account, report)
+            entries = self.outbox.unsettled(account, State.OPEN)
+            for entry in entries:
+                self._tend(entry, report)
+            if entries:
+                self._fill(account, report)
+            left += len(self.outbox.unsettled(account, State.OPEN))
+        return left
+
+    def _recheck(self, account: Address, report: Callable[[str], None] = lambda _: None) -> None:
+        """Takes up again what a reorganisation has lost."""
+        found = self.outbox.newest_mined(account)
+        if found is None:
+            return
+        newest, oldest = found
+        assert newest.block is not None  # it is mined
+        if self.connection.is_in_process or self._is_there(newest):
+            if newest.block - oldest >= 2 * self.depth:
+                self.outbox.settle(account, newest.block - self.depth)
+            return
+        self.connection.verify(newest.form.to)
+        for entry in reversed(self.outbox.unsettled(account, State.MINED)):
+            if self._is_there(entry):
+                break
+            self.outbox.reopen(entry.id)
+            report(f"a reorganisation has lost {entry.call}: it is sent again")
+
+    @property
+    def depth(self) -> int:
+        """Blocks above a transaction's own from which on no reorganisation is looked for."""
+        return max(DEPTH, self.connection.network.confirmations)
+
+    def _is_there(self, entry: Entry) -> bool:
+        assert entry.block is not None
+        header = self.connection.header(entry.block)
+        return header is not None and header[0] == entry.block_hash
+
+    def _tend(
+        self, entry: Entry, report: Callable[[str], None] = lambda _: None
+    ) -> TxReceipt | None:
+        """Does what helps an open transaction; returns its receipt where it is mined."""
+        with self._tending:
+            receipt = self._found(entry)
+            if receipt is not None:
+                return receipt
+            eth = self.connection.w3.eth
+            if self._count(entry.account, "latest") > entry.form.nonce:
+                self._pass(entry, report)
+                return self._found(entry)
+            self._passed_since.pop(entry.id, None)
+            account = self._accounts.get(entry.account)
+            now = int(eth.get_block("latest")["timestamp"])
+            late = entry.expires is not None and now >= entry.expires and not entry.is_withdrawn
+            if late and account is not None:
+                self._replace(entry, account, cancel=True)
+                report(f"the period of {entry.call} is over: it is withdrawn")
+            elif not self._knows(entry.attempts[0].hash):
+                self._send_again(entry)
+            elif (
+                account is not None
+                and self._is_stuck(entry)
+                and self._replace(entry, account, cancel=entry.is_withdrawn)
+            ):
+                report(f"{entry.call} was not mined in time: it is sent with a higher fee")
+            return None
+
+    def _is_stuck(self, entry: Entry) -> bool:
+        waited = self._clock() - entry.attempts[0].signed_at
+        return waited > self.connection.network.replace_after
+
+    def _found(self, entry: Entry) -> TxReceipt | None:
+        for attempt in entry.attempts:
+            receipt = self._receipt(attempt.hash)
+            if receipt is not None:
+                self.outbox.mined(
+                    entry.id,
+                    attempt.hash,
+                    receipt["blockNumber"],
+                    receipt["blockHash"].to_0x_hex(),
+                    receipt["status"] == 1,
+                )
+                self._sent_at.pop(entry.id, None)
+                self._passed_since.pop(entry.id, None)
+                return receipt
+        return None
+
+    def _pass(self, entry: Entry, report: Callable[[str], None]) -> None:
+        """The nonce is used and no attempt has a receipt: another machine's transaction has it.
+
+        Believed once it has stayed so for a while, because a node may know of a nonce sooner than
+        of a receipt, and a transaction that is sent once more could take effect twice.
+        """
+        since = self._passed_since.setdefault(entry.id, monotonic())
+        account = self._accounts.get(entry.account)
+        if account is None or monotonic() - since < PASSED_SECONDS:
+            return
+        del self._passed_since[entry.id]
+        if entry.is_withdrawn or (
+            entry.expires is not None and self.connection.block_time() >= entry.expires
+        ):
+            self.outbox.withdraw(entry.id)
+            report(f"the period of {entry.call} is over: it is withdrawn")
+            return
+        self._send_again(self._renumber(entry, account))
+        report(f"another transaction has the nonce of {entry.call}: it is sent with the next one")
+
+    def _renumber(
+        self, entry: Entry, account: LocalAccount, announce: Callable[[str], None] = lambda _: None
+    ) -> Entry:
+        count, (fees, _) = self._count(entry.account, "pending"), self._fees()
+        with self.outbox.writing():
+            form = replace(entry.form, nonce=self.outbox.next_nonce(entry.account, count))
+            attempt = self._signed(account, form, fees)
+            self.outbox.renumber(entry.id, form.nonce, attempt)
+        announce(attempt.hash)
+        renumbered = self.outbox.get(entry.id)
+        assert renumbered is not None
+        return renumbered
+
+    def _send_again(self, entry: Entry) -> None:
+        """Sends an attempt that the node does not know, every now and then."""
+        last = self._sent_at.get(entry.id)
+        if last is not None and monotonic() - last < RESEND_SECONDS:
+            return
+        self.connection.verify(entry.form.to)
+        self._sent_at[entry.id] = monotonic()
+        with suppress(Web3Exception, ValueError):  # the next look tells what became of it
+            self.connection.w3.eth.send_raw_transaction(HexBytes(entry.attempts[0].raw))
+
+    def _replace(self, entry: Entry, account: LocalAccount, cancel: bool) -> bool:
+        """Offers a fifth more, up to the ceiling; returns whether it could."""
+        last = entry.attempts[0]
+        try:
+            fees, _ = self._fees()
+        except FeeAboveCeiling:
+            return False
+        higher = {name: max(fee, _higher(last, name)) for name, fee in fees.items()}
+        ceiling = self._ceiling()
+        if ceiling is not None and max(higher.values()) > ceiling:
+            return False
+        form = _nothing(entry.account, entry.form.nonce) if cancel else entry.form
+        attempt = self._signed(account, form, higher, cancel)
+        self.outbox.attempt(entry.id, attempt)
+        self._sent_at.pop(entry.id, None)
+        again = self.outbox.get(entry.id)
+        assert again is not None
+        self._send_again(again)
+        return True
+
+    def _fill(self, account: Address, report: Callable[[str], None]) -> None:
+        """Uses up a nonce that nobody has, for which all later ones wait."""
+        held = {
+            entry.form.nonce
+            for state in (State.OPEN, State.MINED)
+            for entry in self.outbox.unsettled(account, state)
+        }
+        nonce = self._count(account, "pending")
+        if nonce in held or nonce > max(held, default=-1):
+            return
+        form = _nothing(account, nonce)
+        attempt = self._signed(self._accounts[account], form, self._fees()[0])
+        entry = self.outbox.add(account, form, f"nothing with nonce {nonce}", attempt)
+        self._send_again(entry)
+        report(f"nobody has nonce {nonce} of {account}: it is used up")
+
+    def _signed(
+        self, account: LocalAccount, form: Form, fees: dict[str, int], cancels: bool = False
+    ) -> Attempt:
+        fields: dict[str, Any] = asdict(form) | {"chainId": self.connection.chain_id, **fees}
+        if form.to is None:
+            del fields["to"]
+        signed = account.sign_transaction(fields)
+        price = fees.get("gasPrice", fees.get("maxFeePerGas", 0))
+        return Attempt(
+            signed.hash.to_0x_hex(),
+            bytes(signed.raw_transaction),
+            price,
+            fees.get("maxPriorityFeePerGas", price),
+            cancels,
+            self._clock(),
         )
 
-    def _fees(self) -> dict[str, int]:
-        network, eth = self.connection.network, self.connection.w3.eth
-        base_fee = eth.get_block("latest").get("baseFeePerGas")
+    def _count(self, account: Address, block: BlockIdentifier) -> int:
+        eth = self.connection.w3.eth
+        return int(eth.get_transaction_count(Web3.to_checksum_address(account), block))
+
+    def _knows(self, transaction: str) -> bool:
+        try:
+            self.connection.w3.eth.get_transaction(HexBytes(transaction))
+        except TransactionNotFound:
+            return False
+        return True
+
+    def _receipt(self, transaction: str) -> TxReceipt | None:
+        try:
+            return self.connection.w3.eth.get_transaction_receipt(HexBytes(transaction))
+        except TransactionNotFound:
+            return None
+
+    def _ceiling(self) -> int | None:
+        gwei = self.connection.network.fee_ceiling_gwei
+        return None if gwei is None else int(gwei * GWEI)
+
+    def _fees(self) -> tuple[dict[str, int], int]:
+        """What a unit of gas may cost now (EIP-1559 where there is a base fee), and chain time."""
+        network, eth, ceiling = self.connection.network, self.connection.w3.eth, self._ceiling()
+        latest = eth.get_block("latest")
+        base_fee, now = latest.get("baseFeePerGas"), int(latest["timestamp"])
         price = eth.gas_price if base_fee is None else base_fee
-        ceiling = None
-        if network.fee_ceiling_gwei is not None:
-            ceiling = int(network.fee_ceiling_gwei * GWEI)
         if ceiling is not None and price > ceiling:
             raise FeeAboveCeiling(
                 f"a unit of gas costs {Decimal(price) / GWEI:f} gwei on {network.name}, above the "
@@ -210,13 +507,13 @@ class TransactionSender:
                 f"fee_ceiling_gwei of network {network.name}"
             )
         if base_fee is None:
-            return {"gasPrice": price}
+            return {"gasPrice": price}, now
         # Some public chains take no less than tens of gwei, others next to nothing.
         advice = None if self.connection.is_development else self.connection.suggested_tip()
         tip = TIP if advice is None else advice
         most = 2 * base_fee + tip
         most = most if ceiling is None else min(most, ceiling)
-        return {"maxFeePerGas": most, "maxPriorityFeePerGas": min(tip, most)}
+        return {"maxFeePerGas": most, "maxPriorityFeePerGas": min(tip, most)}, now
 
     def _check_funds(self, fields: dict[str, Any], sender: Address, call: str) -> None:
         """Tells a lack of ether from other refusals, whatever words a node has for it."""
@@ -236,6 +533,17 @@ class TransactionSender:
             self.connection.w3.eth.call(transaction, "latest")
         except (Web3Exception, ValueError) as error:
             raise refusal(error, call) from error
+
+
+def _nothing(account: Address, nonce: int) -> Form:
+    """A transfer of nothing to oneself, which uses up a nonce."""
+    return Form(nonce, account, "0x", TRANSFER_GAS, 0)
+
+
+def _higher(last: Attempt, fee: str) -> int:
+    """A fifth more than an attempt offered; nodes want a tenth to replace one."""
+    offered = last.tip if fee == "maxPriorityFeePerGas" else last.price
+    return offered * 6 // 5 + 1
 
 
 def refusal(error: Exception, call: str) -> MarketRefusal | TransactionFailed:
