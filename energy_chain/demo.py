@@ -78,7 +78,7 @@ def run_demo(
         )
     if network.name != EMBEDDED.name:
         require_evm(connection)
-    sender = TransactionSender(connection, everyone)
+    sender = TransactionSender.durable(connection, everyone)
     fund(sender, owner.address, [account.address for account in everyone[1:]])
     ledger = ContractLedger.deploy(
         sender, owner.address, aggregator.address, operator.address, period_length

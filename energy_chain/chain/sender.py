@@ -24,7 +24,7 @@ from web3.exceptions import ContractLogicError, TransactionNotFound, Web3Excepti
 from web3.types import BlockIdentifier, TxParams, TxReceipt
 
 from energy_chain.chain.connection import Connection
-from energy_chain.chain.outbox import Attempt, Entry, Form, Outbox, State
+from energy_chain.chain.outbox import Attempt, Entry, Form, Outbox, State, outbox_file
 from energy_chain.errors import (
     REFUSALS,
     ChainError,
@@ -89,6 +89,18 @@ class TransactionSender:
         self._tending = RLock()
         self._sent_at: dict[int, float] = {}
         self._passed_since: dict[int, float] = {}
+
+    @classmethod
+    def durable(cls, connection: Connection, accounts: Iterable[LocalAccount]) -> TransactionSender:
+        """A sender whose outbox outlives this process, as long as the chain itself does.
+
+        Raises:
+            InvalidInput: the outbox's file cannot be used.
+        """
+        if connection.is_in_process:
+            return cls(connection, accounts)
+        path = outbox_file(connection.chain_id, connection.genesis())
+        return cls(connection, accounts, Outbox.open(path))
 
     def __repr__(self) -> str:
         count, name = len(self._accounts), self.connection.network.name

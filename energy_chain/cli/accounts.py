@@ -121,7 +121,7 @@ def fund(
         )
     giver = session.accounts.unlock(OWNER)
     addresses = [session.accounts.address(name) for name in names]
-    fund(TransactionSender(session.connection, [giver]), giver.address, addresses)
+    fund(TransactionSender.durable(session.connection, [giver]), giver.address, addresses)
     owned = {address: session.connection.balance(address) for address in addresses}
     if as_json:
         print_json([{"address": address, "wei": wei} for address, wei in owned.items()])

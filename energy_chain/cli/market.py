@@ -72,7 +72,7 @@ def deploy(
     ]
     require_evm(session.connection)
     owner = session.accounts.unlock(session.signer(OWNER))
-    sender = TransactionSender(session.connection, [owner])
+    sender = TransactionSender.durable(session.connection, [owner])
     ledger = ContractLedger.deploy(sender, str(owner.address), roles[0], roles[1], seconds)
     deployment = remember(session.connection, ledger)
     if as_json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from threading import Event
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from energy_chain.chain.contract_ledger import ContractLedger
     from energy_chain.chain.networks import Network
     from energy_chain.chain.passphrases import PassphraseSource
+    from energy_chain.chain.sender import TransactionSender
     from energy_chain.signing import OrderDomain
 
 OWNER, AGGREGATOR, OPERATOR = "dev0", "dev1", "dev2"
@@ -44,6 +45,7 @@ class Session:
         self._account = account
         self._contract = contract
         self._passphrase_file = passphrase_file
+        self._senders: list[TransactionSender] = []
 
     @cached_property
     def network(self) -> Network:
@@ -174,19 +176,20 @@ class Session:
     @contextmanager
     def until_stopped(self) -> Iterator[Event]:
         """An event that SIGINT and SIGTERM set, while time goes on as `in_time` says."""
+        from energy_chain.chain.tender import Tender
         from energy_chain.cli.daemon import until_stopped
 
-        with until_stopped() as stop, self.in_time():
+        with until_stopped() as stop, self.in_time(), ExitStack() as stack:
+            for sender in self._senders:
+                sender.stop = stop
+                stack.enter_context(Tender(sender, _warn))
             yield stop
 
     def in_time(self) -> AbstractContextManager[object]:
         """Keeps a development chain's time going, and says it when another one stands still."""
         from energy_chain.chain.clock import Heartbeat
 
-        def report(said: str) -> None:
-            print(f"waiting: {said}", file=sys.stderr)
-
-        return Heartbeat(self.network, report=report)
+        return Heartbeat(self.network, report=lambda said: _warn(f"waiting: {said}"))
 
     def market(self, default: str | None = None, also: Iterable[str] = ()) -> ContractLedger:
         """The market, acted on by the account that signs.
@@ -250,6 +253,14 @@ class Session:
         from energy_chain.chain.sender import TransactionSender
 
         accounts = [self.accounts.unlock(reference) for reference in signers]
-        sender = TransactionSender(self.connection, accounts)
+        if accounts:
+            sender = TransactionSender.durable(self.connection, accounts)
+            self._senders.append(sender)
+        else:
+            sender = TransactionSender(self.connection, ())
         me = str(accounts[0].address) if accounts else ZERO_ADDRESS
         return ContractLedger(sender, address, me, first_block)
+
+
+def _warn(said: str) -> None:
+    print(said, file=sys.stderr)

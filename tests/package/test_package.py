@@ -41,7 +41,7 @@ LAYERS = [
 ]
 HASHING = ("energy_chain.signing", "energy_chain.record.merkle")
 SIGNING = {"eth_abi", "eth_account", "eth_keys", "eth_utils"}
-ONLY_IN_CHAIN = {"web3", "eth", "vyper", "hexbytes", "requests", "rlp"}
+ONLY_IN_CHAIN = {"web3", "eth", "vyper", "hexbytes", "requests", "rlp", "tenacity", "urllib3"}
 
 
 def source_of(module: str) -> Path:
