@@ -10,7 +10,7 @@ from hexbytes import HexBytes
 from web3 import Web3
 from web3.contract import Contract
 from web3.exceptions import TransactionNotFound, Web3Exception
-from web3.types import LogReceipt
+from web3.types import LogReceipt, TxReceipt
 
 from energy_chain.chain.addresses import parse_address
 from energy_chain.chain.artifact import load_artifact
@@ -193,6 +193,19 @@ class ContractLedger:
         other = self.as_account(self._account)
         other._key = key
         return other
+
+    def outcome(self, key: str) -> Receipt | None:
+        """What the call of this account under a key came to; None where it has no effect.
+
+        Then it was never made, or it was refused, or withdrawn when its period was over: it may be
+        made again. `keyed` makes calls under a key.
+
+        Raises:
+            ReceiptTimeout: it is under way.
+            ChainError: the chain cannot be asked.
+        """
+        found = self._sender.outcome(self._account, self._named(key))
+        return None if found is None else self._read(found)
 
     def announcing(self, announce: Callable[[str], None]) -> ContractLedger:
         """The same market; `announce` is told each transaction's hash before it is sent."""
@@ -555,17 +568,24 @@ class ContractLedger:
     def _send(
         self, function: str, *arguments: Any, gas: int = CALL_GAS, in_period: bool = False
     ) -> Receipt:
-        receipt = self._sender.send(
-            self._account,
-            self.address,
-            self._contract.encode_abi(function, arguments),
-            gas,
-            f"{function}({', '.join(_shown(argument) for argument in arguments)})",
-            key=None if self._key is None else f"{self.address} {self._key}",
-            # A post that is mined in the next period would be an order of that one.
-            period_length=self.period_length() if in_period else 0,
-            announce=self._announce,
+        return self._read(
+            self._sender.send(
+                self._account,
+                self.address,
+                self._contract.encode_abi(function, arguments),
+                gas,
+                f"{function}({', '.join(_shown(argument) for argument in arguments)})",
+                key=None if self._key is None else self._named(self._key),
+                # A post that is mined in the next period would be an order of that one.
+                period_length=self.period_length() if in_period else 0,
+                announce=self._announce,
+            )
         )
+
+    def _named(self, key: str) -> str:
+        return f"{self.address} {key}"
+
+    def _read(self, receipt: TxReceipt) -> Receipt:
         return Receipt(
             self._decoded(receipt["logs"]),
             gas_used=receipt["gasUsed"],

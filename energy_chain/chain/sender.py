@@ -170,6 +170,28 @@ class TransactionSender:
             )
         return receipt
 
+    def outcome(self, sender: Address, key: str) -> TxReceipt | None:
+        """What the transaction of a key came to: its receipt, or None where it has no effect.
+
+        One that was never sent, was withdrawn or failed has none, and may be sent again.
+
+        Raises:
+            ReceiptTimeout: it is under way.
+            ChainError: the chain cannot be asked.
+        """
+        self._recheck(sender)
+        entry = self.outbox.of_key(sender, key)
+        if entry is None:
+            return None
+        receipt = self._look(entry.id)
+        after = self.outbox.get(entry.id)
+        assert after is not None
+        if after.key is None:
+            return None  # it has just come to nothing
+        if receipt is None:
+            raise ReceiptTimeout(f"{entry.call} is under way: energy-chain outbox shows it")
+        return receipt
+
     def _post(
         self,
         account: LocalAccount,
@@ -240,10 +262,15 @@ class TransactionSender:
                 if receipt is not None:
                     return receipt
             except (ChainError, Web3Exception, ValueError) as error:
-                if isinstance(error, TransactionFailed | WrongChain):
+                if isinstance(error, WrongChain):
                     raise
                 trouble = node_message(error)
             found = self.outbox.get(entry.id)
+            if found and found.state is State.VOID:
+                raise TransactionFailed(
+                    f"{entry.call} was not mined before its delivery period was over, and was "
+                    "withdrawn: it had no effect"
+                )
             if found and found.attempts and found.attempts[0].hash != told:
                 told = found.attempts[0].hash
                 announce(told)
@@ -269,12 +296,7 @@ class TransactionSender:
             receipt = self._tend(entry)
             entry = self.outbox.get(id)
             assert entry is not None
-        if entry.state is State.VOID:
-            raise TransactionFailed(
-                f"{entry.call} was not mined before its delivery period was over, and was "
-                "withdrawn: it had no effect"
-            )
-        if entry.state is State.OPEN or entry.transaction is None or entry.block is None:
+        if entry.state in (State.OPEN, State.VOID) or not entry.transaction or entry.block is None:
             return None
         eth, confirmations = self.connection.w3.eth, self.connection.network.confirmations
         if confirmations and entry.state is not State.SETTLED:
