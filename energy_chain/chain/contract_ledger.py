@@ -9,7 +9,7 @@ from typing import Any
 from hexbytes import HexBytes
 from web3 import Web3
 from web3.contract import Contract
-from web3.exceptions import TransactionNotFound, Web3Exception
+from web3.exceptions import BadFunctionCallOutput, TransactionNotFound, Web3Exception
 from web3.types import LogReceipt, TxReceipt
 
 from energy_chain.chain.addresses import parse_address
@@ -563,6 +563,8 @@ class ContractLedger:
                 self._connection.viewer, "latest" if self._block is None else self._block
             )
         except Web3Exception as error:
+            if isinstance(error, BadFunctionCallOutput):
+                self._connection.verify(self.address)
             raise refusal(error, function) from error
 
     def _send(

@@ -322,7 +322,7 @@ def test_a_node_that_cannot_answer_for_a_moment_is_asked_again(
 
 
 def test_a_node_that_is_gone_is_asked_for_no_longer_than_was_said_and_then_less_often(
-    node: Any, http: Connection
+    node: Any,
 ) -> None:
     connection = patient(node, total_timeout=0.3)
     asked = busy(node, "eth_blockNumber", 1_000, HTTPStatus.SERVICE_UNAVAILABLE)
