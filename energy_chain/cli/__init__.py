@@ -19,6 +19,7 @@ from energy_chain.cli import (
     market,
     meters,
     operator,
+    outbox,
     record,
     relay,
     simulate,
@@ -81,6 +82,7 @@ app.add_typer(relay.relay, name="relay", rich_help_panel=TAKE_PART)
 app.command(rich_help_panel=LOOK)(views.status)
 app.command(rich_help_panel=LOOK)(views.watch)
 app.command(rich_help_panel=LOOK)(views.audit)
+app.add_typer(outbox.outbox, name="outbox", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK)(bills.verify_bill)
 record.record.command()(bills.bill)
 app.add_typer(record.record, name="record", rich_help_panel=LOOK)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from energy_chain.chain.connection import Connection
     from energy_chain.chain.contract_ledger import ContractLedger
     from energy_chain.chain.networks import Network
+    from energy_chain.chain.outbox import Outbox
     from energy_chain.chain.passphrases import PassphraseSource
     from energy_chain.chain.sender import TransactionSender
     from energy_chain.signing import OrderDomain
@@ -150,6 +151,17 @@ class Session:
                 "which energy-chain ganache starts, or another network"
             )
         return Connection.open(self.network)
+
+    def outbox(self) -> Outbox:
+        """What this machine has under way on the chain.
+
+        Raises:
+            InvalidInput: its file cannot be used.
+            NodeUnreachable, WrongChain: see `Connection`.
+        """
+        from energy_chain.chain.outbox import Outbox, outbox_file
+
+        return Outbox.open(outbox_file(self.connection.chain_id, self.connection.genesis()))
 
     def signer(self, default: str | None = None) -> str:
         """The account that signs, as it was given; `default` on a development network.

@@ -10,6 +10,7 @@ import typer
 from energy_chain.cli import options
 from energy_chain.cli.exit_codes import AUDIT_FAILED
 from energy_chain.cli.printing import (
+    count,
     jsonable,
     output,
     print_json,
@@ -102,12 +103,17 @@ def _told(
 
     as_of = ledger.at_latest_block()
     time = datetime.fromtimestamp(session.connection.block_time(as_of.block), UTC)
+    under_way, since = session.outbox().waiting()
     place = {
         "network": session.network.name,
         "chain_id": session.connection.chain_id,
         "contract": ledger.address,
         "block": as_of.block,
         "block_time": time.isoformat(),
+        "under_way": under_way,
+        "under_way_since": None
+        if since is None
+        else datetime.fromtimestamp(since, UTC).isoformat(),
     }
     return place, read_status(as_of, meters, matches)
 
@@ -124,6 +130,14 @@ def _status_table(place: dict[str, Any], told: MarketStatus) -> RenderableType:
     time = datetime.fromisoformat(place["block_time"])
     market.add_row("block", f"{place['block']:,} of {time:%Y-%m-%d %H:%M:%S} UTC")
     market.add_row("period", _period(told))
+    if place["under_way"]:
+        since = datetime.fromisoformat(place["under_way_since"])
+        market.add_row(
+            "under way",
+            f"{count(place['under_way'], 'transaction')} of this machine, the oldest since "
+            f"{since:%Y-%m-%d %H:%M:%S} UTC; energy-chain outbox show",
+            style="yellow",
+        )
     if told.paused:
         market.add_row("paused", "posting and matching are stopped", style="bold red")
     for what, queue in (("requests", told.requests), ("releases", told.releases)):

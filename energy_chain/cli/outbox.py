@@ -1,0 +1,158 @@
+"""`energy-chain outbox`: what was sent from this machine, and what became of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from energy_chain.cli import options
+from energy_chain.cli.exit_codes import CHAIN_FAILED
+from energy_chain.cli.printing import count, output, print_json, table
+from energy_chain.cli.session import Session
+from energy_chain.errors import UnknownAccount
+
+if TYPE_CHECKING:
+    from energy_chain.chain.outbox import Entry
+
+outbox = typer.Typer(no_args_is_help=True, help="Look after transactions that are under way.")
+
+
+@outbox.command()
+def show(
+    everything: Annotated[
+        bool, typer.Option("--all", help="Those that are over as well, not only those under way.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, help="The most to show, the latest ones.")] = 50,
+    network: options.NetworkOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Show the transactions that this machine has under way on a network.
+
+    What was sent from here is kept until it is deep in the chain: each
+    transaction has one nonce and one or more attempts, the later ones with
+    higher fees. Needs no account.
+
+    Examples:
+
+        energy-chain outbox show --network ganache
+
+        energy-chain outbox show --all --limit 200 --network pilot --json
+    """
+    session = Session(network)
+    entries = session.outbox().listed(limit, everything)
+    if as_json:
+        print_json([_as_json(entry) for entry in entries])
+        return
+    if not entries:
+        output().print(f"Nothing is under way on {session.network.name}.")
+        return
+    listed = table(
+        *("since", "account", "nonce", "call", "attempts", "state", "block", "transaction"),
+        right=("nonce", "attempts", "block"),
+    )
+    for entry in entries:
+        listed.add_row(
+            f"{datetime.fromtimestamp(entry.created_at, UTC):%Y-%m-%d %H:%M:%S}",
+            entry.account,
+            str(entry.form.nonce),
+            entry.call,
+            str(len(entry.attempts)) if entry.attempts else "",
+            "being withdrawn" if _is_being_withdrawn(entry) else entry.state.value,
+            "" if entry.block is None else f"{entry.block:,}",
+            _hash(entry) or "",
+        )
+    output().print(listed)
+
+
+@outbox.command()
+def finish(
+    seconds: Annotated[
+        float, typer.Option("--for", min=0, help="Give up after this many seconds.")
+    ] = 60.0,
+    passphrase_file: options.PassphraseFileOption = None,
+    network: options.NetworkOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Bring what is under way to an end: mined, or withdrawn.
+
+    Sends again what the network has dropped, offers more for what is stuck, and
+    withdraws orders whose delivery period is over. Signs with the accounts that
+    have something under way; ends with 3 when something still is.
+
+    Examples:
+
+        energy-chain outbox finish --network ganache
+
+        energy-chain outbox finish --for 600 --network pilot --json
+    """
+    from energy_chain.chain.sender import TransactionSender
+
+    session = Session(network, passphrase_file=passphrase_file)
+    kept = session.outbox()
+    before = kept.listed(10_000)
+    accounts, missing = [], []
+    for address in dict.fromkeys(entry.account for entry in before):
+        try:
+            accounts.append(session.accounts.unlock(address))
+        except UnknownAccount:
+            missing.append(address)
+    sender = TransactionSender(session.connection, accounts, kept)
+    said: list[str] = []
+
+    def report(what: str) -> None:
+        said.append(what)
+        if not as_json:
+            output().print(what)
+
+    deadline = monotonic() + seconds
+    with session.until_stopped() as stop:
+        while sender.tend(report) and not stop.is_set() and monotonic() < deadline:
+            stop.wait(1.0)
+    after = [found for entry in before if (found := kept.get(entry.id))]
+    left = kept.waiting()[0]
+    if as_json:
+        print_json(
+            {
+                "transactions": [_as_json(entry) for entry in after],
+                "reports": said,
+                "under_way": left,
+                "without_key": missing,
+            }
+        )
+    else:
+        for entry in after:
+            output().print(f"{entry.call}: {entry.state.value}")
+        output().print(f"{count(left, 'transaction')} under way.")
+        for address in missing:
+            output().print(f"There is no key for {address}: finish it where its key is.")
+    if left:
+        raise typer.Exit(CHAIN_FAILED)
+
+
+def _hash(entry: Entry) -> str | None:
+    return entry.transaction or (entry.attempts[0].hash if entry.attempts else None)
+
+
+def _is_being_withdrawn(entry: Entry) -> bool:
+    return entry.state.value == "open" and entry.is_withdrawn
+
+
+def _as_json(entry: Entry) -> dict[str, Any]:
+    return {
+        "key": entry.key,
+        "account": entry.account,
+        "nonce": entry.form.nonce,
+        "call": entry.call,
+        "created_at": datetime.fromtimestamp(entry.created_at, UTC).isoformat(),
+        "expires": None
+        if entry.expires is None
+        else datetime.fromtimestamp(entry.expires, UTC).isoformat(),
+        "state": entry.state.value,
+        "being_withdrawn": _is_being_withdrawn(entry),
+        "attempts": [attempt.hash for attempt in entry.attempts],
+        "transaction": entry.transaction,
+        "block": entry.block,
+    }
