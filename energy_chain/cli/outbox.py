@@ -49,22 +49,21 @@ def show(
     if not entries:
         output().print(f"Nothing is under way on {session.network.name}.")
         return
-    listed = table(
-        *("since", "account", "nonce", "call", "attempts", "state", "block", "transaction"),
-        right=("nonce", "attempts", "block"),
-    )
-    for entry in entries:
-        listed.add_row(
-            f"{datetime.fromtimestamp(entry.created_at, UTC):%Y-%m-%d %H:%M:%S}",
-            entry.account,
-            str(entry.form.nonce),
-            entry.call,
-            str(len(entry.attempts)) if entry.attempts else "",
-            "being withdrawn" if _is_being_withdrawn(entry) else entry.state.value,
-            "" if entry.block is None else f"{entry.block:,}",
-            _hash(entry) or "",
-        )
-    output().print(listed)
+    for account in dict.fromkeys(entry.account for entry in entries):
+        listed = table(*("nonce", "call and transaction", "state"), title=account, right=("nonce",))
+        for entry in entries:
+            if entry.account == account:
+                what = entry.call if (known := _hash(entry)) is None else f"{entry.call}\n{known}"
+                listed.add_row(str(entry.form.nonce), what, _state(entry))
+        output().print(listed)
+
+
+def _state(entry: Entry) -> str:
+    since = f"{datetime.fromtimestamp(entry.created_at, UTC):%Y-%m-%d %H:%M:%S}"
+    if entry.block is not None:
+        return f"{entry.state}, block {entry.block:,}\n{since}"
+    state = "being withdrawn" if _is_being_withdrawn(entry) else entry.state.value
+    return f"{state}, {count(len(entry.attempts), 'attempt')}\n{since}"
 
 
 @outbox.command()
