@@ -174,19 +174,17 @@ class Session:
     @contextmanager
     def until_stopped(self) -> Iterator[Event]:
         """An event that SIGINT and SIGTERM set, while time goes on as `in_time` says."""
-        from energy_chain.cli.daemon import until_stopped
+        from energy_chain.cli.daemon import GRACE_SECONDS, until_stopped
 
-        with until_stopped() as stop, self.in_time():
+        with until_stopped(GRACE_SECONDS) as stop, self.in_time():
             yield stop
 
     def in_time(self) -> AbstractContextManager[object]:
         """Keeps a development chain's time going, and says it when another one stands still."""
         from energy_chain.chain.clock import Heartbeat
+        from energy_chain.cli.printing import print_waiting
 
-        def report(said: str) -> None:
-            print(f"waiting: {said}", file=sys.stderr)
-
-        return Heartbeat(self.network, report=report)
+        return Heartbeat(self.network, report=print_waiting)
 
     def market(self, default: str | None = None, also: Iterable[str] = ()) -> ContractLedger:
         """The market, acted on by the account that signs.
