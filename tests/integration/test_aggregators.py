@@ -86,7 +86,8 @@ def test_of_three_aggregators_one_matches_and_another_takes_over_when_it_is_kill
         victim = matched_by()[-1][0]
         processes[victim].kill()
         killed_at = block_time(url)
-        while not any(who != victim and at >= killed_at for who, at, _ in matched_by()[-1:]):
+        matched = market.match_counter()
+        while market.match_counter() == matched:
             post()
             assert block_time(url) - killed_at <= 2 * TAKEN_OVER
         for _ in range(POSTS - KILLED_AT):
