@@ -9,6 +9,7 @@ from energy_chain.events import Receipt
 from energy_chain.ledger import Ledger
 from energy_chain.market import Address
 from energy_chain.schedule import PeriodEnergy, PostingReport, post_on_time
+from energy_chain.trouble import Troubles
 
 
 class ConsumerNode:
@@ -45,7 +46,9 @@ class ConsumerNode:
         receipts = []
         for match in reversed(self._ledger.matches_of(address, self._seen.get(address, 0))):
             if match.energy:
-                receipts.append(self._ledger.consume_match(match.index, match.energy))
+                # What is left of a match only becomes less: no two draws of one are the same.
+                keyed = self._ledger.keyed(f"draw {match.index} {match.energy}")
+                receipts.append(keyed.consume_match(match.index, match.energy))
             self._seen[address] = match.index + 1
         return receipts
 
@@ -56,21 +59,34 @@ class ConsumerNode:
         stop: Event,
         poll_seconds: float = 1.0,
         report: Callable[[Receipt], None] = lambda _: None,
+        trouble: Callable[[str], None] = lambda _: None,
     ) -> PostingReport:
         """Asks for each period's need once the period has come, until `stop` or the end.
 
         Draws what was matched while it waits and at the end, which comes when the period of the
         last need is over. What comes too late for its period is not posted into another one; the
-        result counts it. `report` is given each receipt.
-        """
+        result counts it. `report` is given each receipt, `trouble` what it waits for, once until
+        that is over or another trouble comes.
 
-        def post(energy: int) -> None:
-            report(self.put_energy_release(address, energy))
+        Raises:
+            WrongChain, NotOurContract: the market is gone.
+            MarketRefusal: the market refuses an order or a confirmation for good.
+        """
+        troubles = Troubles(trouble)
+
+        def post(due: PeriodEnergy) -> None:
+            keyed = ConsumerNode(self._ledger.keyed(f"release {address} {due.period}"))
+            report(keyed.put_energy_release(address, due.energy))
 
         def draw() -> None:
             for receipt in self.draw(address):
                 report(receipt)
 
-        result = post_on_time(self._ledger, needs, post, stop, poll_seconds, draw)
-        draw()
+        result = post_on_time(self._ledger, needs, post, stop, poll_seconds, troubles, draw)
+        # Whoever is told to end while the chain is away does not wait for it.
+        while not (stop.is_set() and troubles):
+            with troubles:
+                draw()
+                break
+            stop.wait(poll_seconds)
         return result

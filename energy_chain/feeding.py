@@ -31,6 +31,7 @@ from energy_chain.meters.live.desk import Missing, Verdict
 from energy_chain.meters.live.desk_store import Desk, DueOrder
 from energy_chain.meters.live.mqtt_feed import Connected, Lost, MqttFeed, Received, Refused
 from energy_chain.replay import post_batches
+from energy_chain.trouble import FINAL, Troubles
 
 LOST = timedelta(minutes=10)
 """After this long, a transaction that the node does not know is given up.
@@ -193,6 +194,9 @@ async def follow(
         report: is told of everything.
         clock: the time.
         poll_seconds: between two looks at what is due.
+
+    Raises:
+        WrongChain, NotOurContract: the market is gone.
     """
 
     async def take() -> None:
@@ -204,7 +208,7 @@ async def follow(
             else:
                 report(event)
 
-    told, not_before = "", clock()
+    troubles, not_before = Troubles(lambda said: report(Trouble(said))), clock()
     taking = asyncio.create_task(take())
     try:
         while not stop.is_set() and not taking.done():
@@ -216,12 +220,12 @@ async def follow(
                 try:
                     # What the chain takes its time for does not keep the feed waiting.
                     await asyncio.to_thread(_post_all, poster, now, done)
-                    told = ""
+                    troubles.over()
+                except FINAL:
+                    raise
                 except EnergyChainError as error:
                     not_before = now + RETRY
-                    if (said := " ".join(str(error).split())) != told:
-                        told = said
-                        report(Trouble(said))
+                    troubles.met(error)
                 for each in done:
                     report(each)
             await asyncio.sleep(poll_seconds)

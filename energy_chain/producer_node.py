@@ -9,6 +9,7 @@ from energy_chain.events import Receipt
 from energy_chain.ledger import Ledger
 from energy_chain.market import Address
 from energy_chain.schedule import PeriodEnergy, PostingReport, post_on_time
+from energy_chain.trouble import Troubles
 
 
 class ProducerNode:
@@ -32,14 +33,21 @@ class ProducerNode:
         stop: Event,
         poll_seconds: float = 1.0,
         report: Callable[[Receipt], None] = lambda _: None,
+        trouble: Callable[[str], None] = lambda _: None,
     ) -> PostingReport:
         """Offers each period's surplus once the period has come, until `stop` or the end.
 
         Ends when the period of the last surplus is over. What comes too late for its period is not
-        posted into another one; the result counts it. `report` is given each receipt.
+        posted into another one; the result counts it. `report` is given each receipt, `trouble`
+        what it waits for, once until that is over or another trouble comes.
+
+        Raises:
+            WrongChain, NotOurContract: the market is gone.
+            MarketRefusal: the market refuses an order for good.
         """
 
-        def post(energy: int) -> None:
-            report(self.put_energy_request(address, energy))
+        def post(due: PeriodEnergy) -> None:
+            keyed = ProducerNode(self._ledger.keyed(f"request {address} {due.period}"))
+            report(keyed.put_energy_request(address, due.energy))
 
-        return post_on_time(self._ledger, surpluses, post, stop, poll_seconds)
+        return post_on_time(self._ledger, surpluses, post, stop, poll_seconds, Troubles(trouble))

@@ -14,12 +14,15 @@ from web3.exceptions import Web3Exception
 from energy_chain.chain.connection import Connection
 from energy_chain.chain.networks import Network
 from energy_chain.errors import ChainError
+from energy_chain.trouble import Troubles
 
 POLL_SECONDS = 1.0
 IDLE_SECONDS = 5.0
 """After this long without a block, a development chain is given one."""
 STANDSTILL_SECONDS = 30.0
 """After this long without a block, another chain stands still."""
+LEAVE_SECONDS = 2.0
+"""How long the end waits for a beat that is under way: a node that hangs holds nobody up."""
 
 
 class ChainClock:
@@ -89,7 +92,7 @@ class Heartbeat:
             NodeUnreachable, WrongChain: see `Connection`.
         """
         self._connection = Connection.open(network)
-        self._report = report
+        self._standstill = Troubles(report)
         development = self._connection.is_development
         self._seconds = idle_seconds if development else standstill_seconds
         self._stop = Event()
@@ -108,24 +111,23 @@ class Heartbeat:
     ) -> None:
         """Ends."""
         self._stop.set()
-        self._thread.join()
+        self._thread.join(LEAVE_SECONDS)
 
     def _beat(self) -> None:
-        seen, told = -1, False
+        seen = -1
         while not self._stop.wait(self._seconds):
             try:
                 latest = self._connection.w3.eth.block_number
                 if latest != seen:
-                    told = False
+                    self._standstill.over()
                 elif self._connection.is_development:
                     self._connection.advance_time(0)
-                elif not told:
-                    self._report(
+                else:
+                    self._standstill.met(
                         f"{self._connection.network.name} has made no block for "
                         f"{self._seconds:g} s, and periods follow blocks; a Ganache makes them by "
                         "itself with energy-chain ganache --block-time 1"
                     )
-                    told = True
                 seen = latest
             except (ChainError, Web3Exception):
                 # Whoever waits for the chain meets the same fault, and says so if it stays.

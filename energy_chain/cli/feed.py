@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from energy_chain.cli import options
+from energy_chain.cli.daemon import daemon
 from energy_chain.cli.operator import check_distinct, read_map
 from energy_chain.cli.printing import count, output, print_json, table
 from energy_chain.cli.session import OPERATOR, Session
@@ -35,6 +36,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+@daemon()
 @options.gives(session=options.signing)
 def feed(
     url: Annotated[

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from energy_chain.cli import options
-from energy_chain.cli.printing import count, output, print_json, print_receipt
+from energy_chain.cli.daemon import daemon
+from energy_chain.cli.printing import count, output, print_json, print_receipt, print_waiting
 from energy_chain.cli.readings import chosen_readings, file_options
 from energy_chain.cli.session import Session
 from energy_chain.errors import InvalidInput
@@ -91,6 +92,7 @@ def put_request(
 
 
 @producer.command("run")
+@daemon()
 @options.gives(readings=home_readings, session=options.signing)
 def run_producer(
     readings: Readings,
@@ -103,7 +105,8 @@ def run_producer(
     """Offer a home's surpluses, one reading in each period from now on, until Ctrl-C.
 
     Readings of the past are posted as if they were measured now. With --json, a
-    line for each transaction.
+    line for each transaction. What the market or the node is in the way of is
+    tried again while the period lasts.
 
     Examples:
 
@@ -120,7 +123,7 @@ def run_producer(
     with session.until_stopped() as stop:
         _announce(home, address, as_json)
         result = ProducerNode(ledger).run(
-            address, surpluses, stop, report=_reporter(as_json, ledger)
+            address, surpluses, stop, report=_reporter(as_json, ledger), trouble=print_waiting
         )
     _print_posting(result, "request", as_json)
 
@@ -220,6 +223,7 @@ def consume(
 
 
 @consumer.command("run")
+@daemon()
 @options.gives(readings=home_readings, session=options.signing)
 def run_consumer(
     readings: Readings,
@@ -232,7 +236,8 @@ def run_consumer(
     """Ask for a home's needs, one reading in each period from now on, and draw, until Ctrl-C.
 
     Readings of the past are posted as if they were measured now. With --json, a
-    line for each transaction.
+    line for each transaction. What the market or the node is in the way of is
+    tried again while the period lasts.
 
     Examples:
 
@@ -248,7 +253,9 @@ def run_consumer(
     needs = _energies(readings, home, ledger, sign=-1)
     with session.until_stopped() as stop:
         _announce(home, address, as_json)
-        result = ConsumerNode(ledger).run(address, needs, stop, report=_reporter(as_json, ledger))
+        result = ConsumerNode(ledger).run(
+            address, needs, stop, report=_reporter(as_json, ledger), trouble=print_waiting
+        )
     _print_posting(result, "release", as_json)
 
 
@@ -288,7 +295,9 @@ def _reporter(as_json: bool, ledger: Ledger) -> Callable[[Receipt], None]:
 
 def _print_posting(result: PostingReport, what: str, as_json: bool) -> None:
     if as_json:
-        print_json({"posted": result.posted, "late": result.late}, line=True)
+        told = {"posted": result.posted, "late": result.late}
+        print_json(told | ({"unknown": result.unknown} if result.unknown else {}), line=True)
     else:
         late = f"; {result.late} came too late for their period" if result.late else ""
-        output().print(f"{count(result.posted, what)} posted{late}.")
+        unknown = f"; what became of {result.unknown} is not known" if result.unknown else ""
+        output().print(f"{count(result.posted, what)} posted{late}{unknown}.")

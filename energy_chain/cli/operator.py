@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from energy_chain.cli import options
-from energy_chain.cli.printing import count, output, print_json, print_receipt
+from energy_chain.cli.daemon import daemon
+from energy_chain.cli.printing import count, output, print_json, print_receipt, print_waiting
 from energy_chain.cli.readings import readings_of
 from energy_chain.cli.session import AGGREGATOR, FIRST_HOME, OPERATOR, RELAYER, Session
 from energy_chain.cli.trading import print_trade, progress, trade_as_json
@@ -30,6 +31,7 @@ operator = typer.Typer(no_args_is_help=True, help="Act for the metering operator
 
 
 @aggregator.command("run")
+@daemon(lambda given: not given["once"])
 @options.gives(session=options.signing)
 def run_aggregator(
     once: Annotated[bool, typer.Option("--once", help="Look at the queues once and end.")] = False,
@@ -43,8 +45,10 @@ def run_aggregator(
     """Match what is pending, first come, first served, until Ctrl-C.
 
     Anyone may sign, because matching leaves no choice; dev1 on a development
-    network. With --json, a line each time something was matched, and at the end
-    one with the total.
+    network. Several may run at once, each with an account of its own: one matches,
+    the others stand by, and one of them takes over within 15 seconds when it is
+    gone. With --json, a line each time something was matched or another one was
+    faster, and at the end one with the total.
 
     Examples:
 
@@ -59,23 +63,29 @@ def run_aggregator(
         _print_matching(node.check_incoming_energy(), as_json)
         return
     total = [0, 0]
+    active = False
 
     def report(done: MatchingReport) -> None:
-        _print_matching(done, as_json)
+        nonlocal active
+        _print_matching(done, as_json, done.active, taking_over=done.active and not active)
+        active = done.active
         total[0] += done.matches
         total[1] += done.energy
 
     if not as_json:
         output().print("Waiting for requests and releases; Ctrl-C ends it.")
     with session.until_stopped() as stop:
-        node.run(stop, report, every)
+        node.run(stop, report, every, print_waiting)
     if as_json:
         print_json({"total": {"matches": total[0], "energy_wh": total[1]}}, line=True)
     else:
         output().print(f"{count(total[0], 'match')}, {kwh(total[1])} in all.")
 
 
-def _print_matching(done: MatchingReport, as_json: bool) -> None:
+def _print_matching(
+    done: MatchingReport, as_json: bool, active: bool | None = None, taking_over: bool = False
+) -> None:
+    """What one look has led to; of an aggregator that goes on, also whether it is active."""
     now = datetime.now(UTC)
     if as_json:
         print_json(
@@ -85,16 +95,21 @@ def _print_matching(done: MatchingReport, as_json: bool) -> None:
                 "energy_wh": done.energy,
                 "calls": done.calls,
                 "gas": done.gas_used,
+                **({} if active is None else {"active": active}),
             },
             line=True,
         )
-    elif done.matches:
-        output().print(
-            f"{now:%H:%M:%S} UTC  {count(done.matches, 'match')}, {kwh(done.energy)}, "
-            f"{done.gas_used:,} gas"
-        )
-    else:
+        return
+    if not done.calls:
         output().print("Nothing to match: one queue is empty.")
+        return
+    turn = "; taking over" if taking_over else ""
+    if active is False:
+        turn = "; standing by, another one was faster"
+    output().print(
+        f"{now:%H:%M:%S} UTC  {count(done.matches, 'match')}, {kwh(done.energy)}, "
+        f"{done.gas_used:,} gas{turn}"
+    )
 
 
 @operator.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields, is_dataclass
@@ -52,6 +53,11 @@ def table(*headings: str, title: str | None = None, right: Sequence[str] = ()) -
 def print_json(value: Any, line: bool = False) -> None:
     """A value as JSON: on one line where more follow, indented otherwise."""
     print(json.dumps(value, indent=None if line else 2), flush=True)
+
+
+def print_waiting(said: str) -> None:
+    """What a command waits for that goes on, on standard error."""
+    print(f"waiting: {said}", file=sys.stderr, flush=True)
 
 
 def count(number: int, of_what: str) -> str:

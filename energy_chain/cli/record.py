@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -13,7 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from energy_chain.cli import options
-from energy_chain.cli.printing import count, output, print_json, reading_progress, table
+from energy_chain.cli.daemon import GRACE_SECONDS, daemon, until_stopped
+from energy_chain.cli.printing import (
+    count,
+    output,
+    print_json,
+    print_waiting,
+    reading_progress,
+    table,
+)
 from energy_chain.cli.session import Session
 
 if TYPE_CHECKING:
@@ -24,6 +31,7 @@ record = typer.Typer(no_args_is_help=True, help="Keep what the chain said in a d
 
 
 @record.command()
+@daemon(lambda given: given["follow"])
 @options.gives(session=options.reading)
 def update(
     follow: Annotated[bool, typer.Option("--follow", help="Go on, until Ctrl-C.")] = False,
@@ -52,16 +60,15 @@ def update(
 
         energy-chain record update --all --record postgresql://db.example/energy --json
     """
-    from energy_chain.cli.daemon import until_stopped
     from energy_chain.record.indexer import follow as follow_all
     from energy_chain.record.store import Record, default_place
 
     with Record.open(place or default_place()) as opened:
         indexers = list(_indexers(opened, session, all_markets))
         if follow:
-            with until_stopped() as stop:
+            with until_stopped(GRACE_SECONDS) as stop:
                 tell = partial(_print_update, as_json=as_json)
-                follow_all(indexers, stop, tell, _warn, every)
+                follow_all(indexers, stop, tell, print_waiting, every)
             return
         for indexer in indexers:
             with reading_progress("reading blocks") as show:
@@ -206,7 +213,3 @@ def _print_update(indexer: Indexer, done: Update, as_json: bool) -> None:
         f"{indexer.market.address}: read up to block {done.block:,}; "
         f"{count(done.events, 'event')} in {count(done.blocks, 'block')} added{undone}."
     )
-
-
-def _warn(error: Exception) -> None:
-    print(f"waiting: {error}", file=sys.stderr)

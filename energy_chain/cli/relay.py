@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from energy_chain.cli import options
-from energy_chain.cli.printing import count, output, print_json
+from energy_chain.cli.daemon import daemon
+from energy_chain.cli.printing import count, output, print_json, print_waiting
 from energy_chain.cli.session import AGGREGATOR, Session
 from energy_chain.errors import InvalidInput, NodeUnreachable
 
@@ -32,6 +33,7 @@ UrlOption = Annotated[
 
 
 @relay.command()
+@daemon()
 @options.gives(session=options.signing)
 def serve(
     host: Annotated[
@@ -91,11 +93,7 @@ def serve(
     try:
         with session.until_stopped() as stop, serving(create_app(here), host, port) as url:
             _print_start(url, market.address, session.connection.chain_id, place, as_json)
-            here.batcher.run(
-                stop,
-                lambda done: _print_batch(done, as_json),
-                lambda said: print(f"waiting: {said}", file=sys.stderr),
-            )
+            here.batcher.run(stop, lambda done: _print_batch(done, as_json), print_waiting)
     finally:
         here.close()
 

@@ -189,9 +189,9 @@ class Session:
     def until_stopped(self) -> Iterator[Event]:
         """An event that SIGINT and SIGTERM set, while time goes on as `in_time` says."""
         from energy_chain.chain.tender import Tender
-        from energy_chain.cli.daemon import until_stopped
+        from energy_chain.cli.daemon import GRACE_SECONDS, until_stopped
 
-        with until_stopped() as stop, self.in_time(), ExitStack() as stack:
+        with until_stopped(GRACE_SECONDS) as stop, self.in_time(), ExitStack() as stack:
             for sender in self._senders:
                 sender.stop = stop
                 stack.enter_context(Tender(sender, _warn))
@@ -200,8 +200,9 @@ class Session:
     def in_time(self) -> AbstractContextManager[object]:
         """Keeps a development chain's time going, and says it when another one stands still."""
         from energy_chain.chain.clock import Heartbeat
+        from energy_chain.cli.printing import print_waiting
 
-        return Heartbeat(self.network, report=lambda said: _warn(f"waiting: {said}"))
+        return Heartbeat(self.network, report=print_waiting)
 
     def market(self, default: str | None = None, also: Iterable[str] = ()) -> ContractLedger:
         """The market, acted on by the account that signs.

@@ -16,12 +16,13 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from energy_chain.errors import ChainError, ContradictoryChain
+from energy_chain.errors import ContradictoryChain
 from energy_chain.record.bulk import insert_rows
 from energy_chain.record.derive import Derivation, Rows
 from energy_chain.record.source import Header, MarketSource
 from energy_chain.record.store import Identity, MarketRow, Record
 from energy_chain.record.tables import APPENDED, block_column, blocks, events, markets
+from energy_chain.trouble import Troubles
 
 STRETCH = 500
 """Blocks that are read first; less where much happens in them, more where little does."""
@@ -115,7 +116,7 @@ class Indexer:
         self,
         stop: Event,
         told: Callable[[Update], None] = lambda _: None,
-        trouble: Callable[[ChainError], None] = lambda _: None,
+        trouble: Callable[[str], None] = lambda _: None,
         seconds: float = POLL_SECONDS,
     ) -> None:
         """Updates until it is told to stop, and goes on when the chain fails.
@@ -123,8 +124,12 @@ class Indexer:
         Args:
             stop: ends it.
             told: hears of each update that changed something.
-            trouble: hears of what failed; it is tried again.
+            trouble: hears of what failed, once until it is over or another trouble comes; it is
+                tried again.
             seconds: between two updates.
+
+        Raises:
+            WrongChain, NotOurContract: the market is gone.
         """
         follow([self], stop, lambda _, done: told(done), trouble, seconds)
 
@@ -221,17 +226,17 @@ def follow(
     indexers: Sequence[Indexer],
     stop: Event,
     told: Callable[[Indexer, Update], None],
-    trouble: Callable[[ChainError], None],
+    trouble: Callable[[str], None],
     seconds: float = POLL_SECONDS,
 ) -> None:
     """Updates several markets in turn until it is told to stop; as `Indexer.follow`."""
+    troubles = {indexer: Troubles(trouble) for indexer in indexers}
     while not stop.is_set():
         for indexer in indexers:
-            try:
+            if stop.is_set():
+                break
+            with troubles[indexer]:
                 done = indexer.update()
-            except ChainError as error:
-                trouble(error)
-            else:
                 if done.blocks or done.rolled_back:
                     told(indexer, done)
         stop.wait(seconds)

@@ -26,6 +26,7 @@ from energy_chain.relay.market import RelayMarket
 from energy_chain.relay.settings import RelaySettings
 from energy_chain.relay.store import Store, StoredOrder
 from energy_chain.signing import Kind, signing_length
+from energy_chain.trouble import FINAL, Troubles
 
 POLL_SECONDS = 1.0
 LOST_SECONDS = 30.0
@@ -123,17 +124,20 @@ class Batcher:
             trouble: is told of an error of the chain or the store, once until it is over or
                 another one comes.
             poll_seconds: between two looks at the chain.
+
+        Raises:
+            WrongChain, NotOurContract: the market is gone.
         """
-        told = ""
+        troubles = Troubles(trouble)
         while not stop.is_set():
             try:
                 for done in self.step():
                     report(done)
-                told = ""
+                troubles.over()
+            except FINAL:
+                raise
             except (EnergyChainError, SQLAlchemyError) as error:
-                if (said := " ".join(str(error).split())) != told:
-                    told = said
-                    trouble(told)
+                troubles.met(error)
             stop.wait(poll_seconds)
 
     def _step(self) -> list[BatchReport]:

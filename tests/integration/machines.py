@@ -104,6 +104,11 @@ class Command:
         assert self.ended() == (0, "")
         return [line for line in iter(self._lines.get, None) if line is not None]
 
+    def kill(self) -> None:
+        """Ends it as a crash does: nothing of its own is done any more."""
+        self._process.kill()
+        self._process.wait()
+
     def ended(self) -> tuple[int, str]:
         """Waits until it has ended. Returns its exit code and what it printed as an error."""
         return self._process.wait(END_TIMEOUT), self._told()

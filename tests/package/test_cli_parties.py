@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -282,9 +284,45 @@ def test_a_market_without_periods_is_no_place_to_run_in(
 def test_a_home_that_is_refused_ends(run: Run, neighbourhood: Any, party: str) -> None:
     refused(run(party, "run", "--account", "dev5", "--json"), "energy: meter is not registered")
     refused(run(party, "run"), "nobody is given to sign")
-    neighbourhood.by(0).pause()
-    refused(run(party, "run", "--account", "dev3", "--json"), "energy: market is paused")
     assert neighbourhood.by(0).request_counter() + neighbourhood.by(0).release_counter() == 0
+
+
+@pytest.mark.parametrize("party", ["producer", "consumer"])
+def test_a_home_waits_while_the_market_is_paused_or_the_node_is_away_and_says_so(
+    stopped_when: Callable[..., Outcome], neighbourhood: Any, party: str
+) -> None:
+    owner, node = neighbourhood.by(0), neighbourhood.node
+    owner.pause()
+    node.asked.clear()
+
+    def looked(times: int) -> bool:
+        return bool(node.methods().count("eth_call") >= times)
+
+    def steps() -> Iterator[bool]:
+        while not looked(10):
+            yield False
+        node.replaced["eth_call"] = lambda _: HTTPStatus.SERVICE_UNAVAILABLE
+        already = node.methods().count("eth_call")
+        while not looked(already + 3):
+            yield False
+        node.replaced.clear()
+        owner.unpause()
+        while not owner.request_counter() + owner.release_counter():
+            yield False
+        yield True
+
+    going = steps()
+
+    def posted() -> bool:
+        return next(going)
+
+    code, out, err = stopped_when(posted, party, "run", "--account", "dev3", "--json")
+    assert code == 0
+    paused, away = err.splitlines()
+    assert paused.startswith("waiting: energy: market is paused [incoming")
+    assert away.startswith("waiting: no usable answer to eth_call from ganache")
+    assert json.loads(out.splitlines()[-1]) == {"posted": 1, "late": 0}
+    assert len(node.sent()) == 2  # the order, and the end of the pause
 
 
 # ------------------------------------------------------------------ aggregator
@@ -326,9 +364,10 @@ def test_the_aggregator_matches_until_ctrl_c(
     waiting, match, total = out.splitlines()
     assert waiting == "Waiting for requests and releases; Ctrl-C ends it."
     assert "  1 match, 1.200 kWh, " in match
+    assert match.endswith(" gas; taking over")
     assert total == "1 match, 1.200 kWh in all."
     match, total = json_lines(stopped_when(matched(), *run_it, "--json"))
-    assert (match["matches"], match["energy_wh"]) == (1, 1_200)
+    assert (match["matches"], match["energy_wh"], match["active"]) == (1, 1_200, True)
     assert total == {"total": {"matches": 1, "energy_wh": 1_200}}
 
 

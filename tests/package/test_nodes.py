@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from random import Random
 from threading import Event, Thread
 from typing import Any
 
@@ -17,7 +18,17 @@ from energy_chain import (
     MemoryLedger,
     ProducerNode,
 )
-from energy_chain.errors import MarketPaused, MeterNotRegistered, NotTheOperator
+from energy_chain.errors import (
+    AboveMatched,
+    MarketPaused,
+    MeterIsRetired,
+    MeterNotRegistered,
+    NodeUnreachable,
+    NotOurContract,
+    NotTheOperator,
+    ReceiptTimeout,
+    WrongChain,
+)
 from energy_chain.events import DeliveryConfirmed, Receipt, ReleasePosted, RequestPosted
 from energy_chain.schedule import PeriodEnergy, PostingReport
 
@@ -156,10 +167,156 @@ def test_a_producer_in_a_thread_stops_when_told(ledger: MemoryLedger) -> None:
     assert reports == [PostingReport(posted=0, late=0)]
 
 
-def test_a_refusal_ends_a_run(ledger: MemoryLedger, clock: Clock) -> None:
-    ledger.as_account(OWNER).pause()
-    with pytest.raises(MarketPaused):
+def test_a_refusal_for_good_ends_a_run(ledger: MemoryLedger, clock: Clock) -> None:
+    ledger.as_account(OWNER).retire_meter(PRODUCER)
+    with pytest.raises(MeterIsRetired):
         ProducerNode(ledger).run(PRODUCER, [PeriodEnergy(FIRST, 10)], Ticking(clock), SOON)
+
+
+class Later(Ticking):
+    """After so many looks something happens."""
+
+    def __init__(self, clock: Clock, looks: int, what: Callable[[], object]) -> None:
+        super().__init__(clock)
+        self._looks, self._what = looks, what
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._looks -= 1
+        if not self._looks:
+            self._what()
+        return super().wait(timeout)
+
+
+def test_a_pause_is_waited_for_and_said_once(ledger: MemoryLedger, clock: Clock) -> None:
+    owner, troubles = ledger.as_account(OWNER), []
+    owner.pause()
+    surpluses = [PeriodEnergy(FIRST, 10), PeriodEnergy(FIRST + 1, 11), PeriodEnergy(FIRST + 2, 12)]
+    stop = Later(clock, 5, owner.unpause)  # in the second period
+    report = ProducerNode(ledger).run(PRODUCER, surpluses, stop, SOON, trouble=troubles.append)
+    assert report == PostingReport(posted=2, late=1)
+    assert posted(ledger) == [(FIRST + 1, 11), (FIRST + 2, 12)]
+    assert [said.partition(": wait")[0] for said in troubles] == ["energy: market is paused"] * 2
+
+
+class Failing:
+    """A ledger whose calls fail or whose answers are lost, a few times each.
+
+    As over a chain, a call under a key has its effect once.
+    """
+
+    def __init__(self, ledger: MemoryLedger, **faults: list[Exception]) -> None:
+        self._ledger, self._faults = ledger, faults
+        self._done: dict[str, Receipt] = {}
+        self._key = ""
+
+    def keyed(self, key: str) -> Any:
+        other = object.__new__(Failing)
+        other.__dict__.update(self.__dict__ | {"_key": key})
+        return other
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*arguments: Any) -> Any:
+            fault = self._faults.get(name, [])[:1]
+            del self._faults.get(name, [])[:1]
+            if fault and not isinstance(fault[0], ReceiptTimeout):
+                raise fault[0]
+            if not self._key:
+                done = getattr(self._ledger, name)(*arguments)
+            elif (done := self._done.get(self._key)) is None:
+                done = self._done[self._key] = getattr(self._ledger, name)(*arguments)
+            if fault:
+                raise fault[0]
+            return done
+
+        return call
+
+
+def lost(times: int) -> list[Exception]:
+    return [ReceiptTimeout(f"its answer was lost, {n} left") for n in range(times)]
+
+
+def away(times: int) -> list[Exception]:
+    return [NodeUnreachable("nobody answers")] * times
+
+
+@pytest.mark.parametrize("fault", ["current_period", "post_request"])
+def test_a_producer_goes_on_when_the_node_is_back(
+    ledger: MemoryLedger, clock: Clock, fault: str
+) -> None:
+    troubles: list[str] = []
+    failing: Any = Failing(ledger, **{fault: away(2)})
+    surpluses = [PeriodEnergy(FIRST, 10), PeriodEnergy(FIRST + 1, 11)]
+    report = ProducerNode(failing).run(
+        PRODUCER, surpluses, Ticking(clock), SOON, trouble=troubles.append
+    )
+    assert report == PostingReport(posted=2, late=0)
+    assert posted(ledger) == [(FIRST, 10), (FIRST + 1, 11)]
+    assert troubles == ["nobody answers"]
+
+
+def test_what_comes_back_too_late_is_counted(ledger: MemoryLedger, clock: Clock) -> None:
+    failing: Any = Failing(ledger, post_request=away(PERIOD_LENGTH // TICK))
+    surpluses = [PeriodEnergy(FIRST, 10), PeriodEnergy(FIRST + 1, 11)]
+    report = ProducerNode(failing).run(PRODUCER, surpluses, Ticking(clock), SOON)
+    assert report == PostingReport(posted=1, late=1)
+    assert posted(ledger) == [(FIRST + 1, 11)]
+
+
+def test_an_order_whose_answer_is_lost_is_posted_once(ledger: MemoryLedger, clock: Clock) -> None:
+    failing: Any = Failing(ledger, post_request=lost(2))
+    surpluses = [PeriodEnergy(FIRST, 10), PeriodEnergy(FIRST + 1, 11)]
+    report = ProducerNode(failing).run(PRODUCER, surpluses, Ticking(clock), SOON)
+    assert report == PostingReport(posted=2, late=0)
+    assert posted(ledger) == [(FIRST, 10), (FIRST + 1, 11)]
+
+
+def test_an_order_of_which_nobody_knows_at_its_periods_end_is_counted_apart(
+    ledger: MemoryLedger, clock: Clock
+) -> None:
+    failing: Any = Failing(ledger, post_request=lost(PERIOD_LENGTH // TICK))
+    surpluses = [PeriodEnergy(FIRST, 10), PeriodEnergy(FIRST + 1, 11)]
+    report = ProducerNode(failing).run(PRODUCER, surpluses, Ticking(clock), SOON)
+    assert report == PostingReport(posted=1, late=0, unknown=1)
+    assert posted(ledger) == [(FIRST, 10), (FIRST + 1, 11)]
+
+
+def test_an_order_of_which_nobody_knows_when_it_is_told_to_end_is_counted_apart(
+    ledger: MemoryLedger, clock: Clock
+) -> None:
+    failing: Any = Failing(ledger, post_request=lost(1))
+    stop = Later(clock, 1, lambda: stop.set())
+    report = ProducerNode(failing).run(PRODUCER, [PeriodEnergy(FIRST, 10)], stop, SOON)
+    assert report == PostingReport(posted=0, late=0, unknown=1)
+
+
+def test_a_producer_that_is_started_again_posts_no_order_twice(
+    ledger: MemoryLedger, clock: Clock
+) -> None:
+    keeping: Any = Failing(ledger)
+    for _ in range(2):
+        stop = Later(clock, 1, lambda: None)
+        stop._end = clock.now + 1
+        report = ProducerNode(keeping).run(PRODUCER, [PeriodEnergy(FIRST, 10)], stop, SOON)
+        assert report == PostingReport(posted=1, late=0)
+    assert posted(ledger) == [(FIRST, 10)]
+
+
+@pytest.mark.parametrize("error", [WrongChain, NotOurContract])
+def test_a_market_that_is_gone_ends_every_node(
+    ledger: MemoryLedger, clock: Clock, error: type[Exception]
+) -> None:
+    for run in (
+        lambda gone: ProducerNode(gone).run(
+            PRODUCER, [PeriodEnergy(FIRST, 1)], Ticking(clock), SOON
+        ),
+        lambda gone: ConsumerNode(gone).run(
+            CONSUMER, [PeriodEnergy(FIRST, 1)], Ticking(clock), SOON
+        ),
+        lambda gone: AggregatorNode(gone).run(Ticking(clock), poll_seconds=SOON),
+    ):
+        gone: Any = Failing(ledger, current_period=[error("gone")], aggregator=[error("gone")])
+        with pytest.raises(error):
+            run(gone)
 
 
 def test_a_node_ends_when_the_period_of_its_last_order_is_over(
@@ -340,6 +497,54 @@ def test_a_consumer_that_is_stopped_meanwhile_draws_what_was_matched_last(
     ]
 
 
+def test_a_match_is_drawn_once_though_the_answer_is_lost(
+    ledger: MemoryLedger, clock: Clock
+) -> None:
+    match(ledger, 5)
+    failing: Any = Failing(ledger, consume_match=lost(2))
+    troubles: list[str] = []
+    needs = [PeriodEnergy(FIRST + 1, 10)]
+    result = ConsumerNode(failing).run(
+        CONSUMER, needs, Ticking(clock), SOON, trouble=troubles.append
+    )
+    assert result == PostingReport(posted=1, late=0)
+    drawn = [e for r in ledger.history() for e in r.events if isinstance(e, DeliveryConfirmed)]
+    assert drawn == [DeliveryConfirmed(0, 5)]
+    assert troubles
+
+
+def test_a_consumer_whose_match_somebody_else_has_drawn_meanwhile_goes_on(
+    ledger: MemoryLedger, clock: Clock
+) -> None:
+    match(ledger, 5)
+    failing: Any = Failing(ledger, consume_match=[AboveMatched("consume")])
+    result = ConsumerNode(failing).run(
+        CONSUMER, [PeriodEnergy(FIRST + 1, 10)], Ticking(clock), SOON
+    )
+    assert result == PostingReport(posted=1, late=0)
+    assert ledger.latest_match(CONSUMER) == (PRODUCER, 0)
+
+
+def test_a_consumer_draws_at_the_end_when_the_node_is_back(
+    ledger: MemoryLedger, clock: Clock
+) -> None:
+    match(ledger, 5)
+    failing: Any = Failing(ledger, matches_of=away(3))
+    assert ConsumerNode(failing).run(CONSUMER, [], Ticking(clock), SOON) == PostingReport(0, 0)
+    assert ledger.latest_match(CONSUMER) == (PRODUCER, 0)
+
+
+def test_a_consumer_that_is_stopped_does_not_wait_for_the_node(
+    ledger: MemoryLedger, clock: Clock
+) -> None:
+    match(ledger, 5)
+    failing: Any = Failing(ledger, matches_of=away(1_000))
+    stop = Ticking(clock, FIRST + 1)
+    needs = [PeriodEnergy(FIRST + 50, 10)]
+    assert ConsumerNode(failing).run(CONSUMER, needs, stop, SOON) == PostingReport(0, 0)
+    assert ledger.latest_match(CONSUMER) == (PRODUCER, 5)
+
+
 def test_a_refusal_while_drawing_ends_a_run(ledger: MemoryLedger, clock: Clock) -> None:
     match(ledger, 5)
     stranger = ConsumerNode(ledger.as_account(STRANGER))
@@ -439,6 +644,15 @@ def test_a_paused_market_is_not_matched(ledger: MemoryLedger) -> None:
         AggregatorNode(ledger).check_incoming_energy()
 
 
+def run_at(
+    clock: Clock, ledger: Any, stop: Event, report: Callable[[MatchingReport], None], **told: Any
+) -> None:
+    """Runs an aggregator whose time is the market's."""
+    AggregatorNode(ledger).run(
+        stop, report, SOON, clock=lambda: float(clock.now), random=Random(1), **told
+    )
+
+
 def test_an_aggregator_reports_each_time_it_matched_until_it_is_stopped(
     ledger: MemoryLedger, clock: Clock
 ) -> None:
@@ -451,7 +665,7 @@ def test_an_aggregator_reports_each_time_it_matched_until_it_is_stopped(
                 ledger.post_release(CONSUMER, 3)
             return super().wait(timeout)
 
-    AggregatorNode(ledger).run(Trading(clock, FIRST + 2), reports.append, SOON)
+    run_at(clock, ledger, Trading(clock, FIRST + 3), reports.append)
     assert [(each.matches, each.energy, each.calls) for each in reports] == [(1, 3, 1)] * 2
 
 
@@ -460,7 +674,9 @@ def test_an_aggregator_in_a_thread_matches_and_stops_when_told(ledger: MemoryLed
     ledger.post_release(CONSUMER, 4)
     stop, matched = Event(), Event()
     thread = Thread(
-        target=AggregatorNode(ledger).run, args=(stop, lambda _: matched.set(), SOON), daemon=True
+        target=AggregatorNode(ledger.as_account(AGGREGATOR)).run,
+        args=(stop, lambda _: matched.set(), SOON),
+        daemon=True,
     )
     thread.start()
     assert matched.wait(LONG)
@@ -484,7 +700,7 @@ def test_an_aggregator_waits_while_the_market_is_paused(ledger: MemoryLedger, cl
                 owner.unpause()
             return super().wait(timeout)
 
-    AggregatorNode(ledger).run(UnpausedLater(clock, FIRST + 1), reports.append, SOON)
+    run_at(clock, ledger, UnpausedLater(clock, FIRST + 1), reports.append)
     assert [report.energy for report in reports] == [3]
 
 
@@ -495,3 +711,51 @@ def test_an_aggregator_that_is_stopped_matches_nothing(ledger: MemoryLedger) -> 
     stop.set()
     AggregatorNode(ledger).run(stop)
     assert ledger.match_counter() == 0
+
+
+def test_an_aggregator_whose_call_came_too_late_says_so(ledger: MemoryLedger, clock: Clock) -> None:
+    reports: list[MatchingReport] = []
+
+    def too_late(most: int) -> Receipt:
+        if ledger.match_counter() == 1:  # somebody else is faster from now on
+            ledger.match_pending(most)
+        return ledger.match_pending(most)
+
+    class Trading(Ticking):
+        def wait(self, timeout: float | None = None) -> bool:
+            if not ledger.requests_outstanding():
+                ledger.post_request(PRODUCER, 3)
+                ledger.post_release(CONSUMER, 3)
+            return super().wait(timeout)
+
+    watched: Any = Watched(ledger, match_pending=too_late)
+    run_at(clock, watched, Trading(clock, FIRST + 10), reports.append)
+    told = [(each.matches, each.in_time, each.active) for each in reports[:2]]
+    assert told == [(1, True, True), (0, False, False)]
+
+
+def test_an_aggregator_whose_queues_expired_on_the_way_was_not_too_late(
+    ledger: MemoryLedger, clock: Clock
+) -> None:
+    def in_the_next_period(most: int) -> Receipt:
+        clock.now += PERIOD_LENGTH
+        return ledger.match_pending(most)
+
+    ledger.post_request(PRODUCER, 3)
+    ledger.post_release(CONSUMER, 3)
+    watched: Any = Watched(ledger, match_pending=in_the_next_period)
+    done = AggregatorNode(watched).check_incoming_energy()
+    assert (done.matches, done.calls, done.in_time) == (0, 1, True)
+
+
+@pytest.mark.parametrize("fault", ["aggregator", "requests_outstanding", "match_counter"])
+def test_an_aggregator_goes_on_when_the_node_is_back(
+    ledger: MemoryLedger, clock: Clock, fault: str
+) -> None:
+    ledger.post_request(PRODUCER, 5)
+    ledger.post_release(CONSUMER, 4)
+    failing: Any = Failing(ledger, **{fault: away(1)})
+    troubles: list[str] = []
+    reports: list[MatchingReport] = []
+    run_at(clock, failing, Ticking(clock, FIRST + 1), reports.append, trouble=troubles.append)
+    assert (troubles, [report.energy for report in reports]) == (["nobody answers"], [4])

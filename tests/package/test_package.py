@@ -23,7 +23,7 @@ MODULES = sorted(
 LAYERS = [
     ["errors", "folders"],
     ["sqlite_files"],
-    ["market", "units", "chain.networks"],
+    ["market", "units", "turns", "trouble", "chain.networks"],
     ["chain.addresses"],
     ["packing", "signing", "events", "meters", "settings"],
     ["ledger", "gas"],
