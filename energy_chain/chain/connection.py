@@ -14,7 +14,7 @@ from web3.providers import BaseProvider
 from web3.types import LogReceipt, RPCEndpoint, RPCResponse, TxParams
 
 from energy_chain.chain.addresses import VIEWER
-from energy_chain.chain.networks import EMBEDDED, GANACHE, Network
+from energy_chain.chain.networks import EMBEDDED, GANACHE, Network, without_secrets
 from energy_chain.errors import ChainError, ContradictoryChain, NodeUnreachable, WrongChain
 from energy_chain.market import Address
 
@@ -50,7 +50,8 @@ class _NodeProvider(HTTPProvider):
                 raise ValueError("neither result nor error")
         except (requests.RequestException, ValueError) as error:
             raise NodeUnreachable(
-                f"no usable answer to {method} from {self._name} ({type(error).__name__}): "
+                f"no usable answer to {method} from {self._name} at "
+                f"{without_secrets(str(self.endpoint_uri))} ({type(error).__name__}): "
                 f"check that a node runs there and speaks JSON-RPC{self._hint}"
             ) from None  # what it says may hold the URL, and that a password
         if "error" in response and method not in MAY_BE_REFUSED:
