@@ -20,13 +20,18 @@ from energy_chain.units import kwh
 if TYPE_CHECKING:
     from energy_chain.simulation import BySize, Community, Outcome
 
+_SIZES = "10,30,100"
+
 
 @options.gives(model=made_up)
 def simulate(
     homes: Annotated[
-        str,
-        typer.Option(metavar="N,N,...", help="Homes of a community: a size, or several."),
-    ] = "10,30,100",
+        str | None,
+        typer.Option(
+            metavar="N,N,...",
+            help="Homes of a community that is made up: a size, or several; 10,30,100 if left out.",
+        ),
+    ] = None,
     communities: Annotated[int, typer.Option(min=1, help="Communities of each size.")] = 4,
     day: options.DayOption = None,
     days: options.DaysOption = 7,
@@ -98,7 +103,7 @@ def simulate(
 
 
 def _communities(
-    homes: str,
+    homes: str | None,
     communities: int,
     day: datetime | None,
     days: int,
@@ -114,12 +119,17 @@ def _communities(
     zone = zone_of(timezone)
     name = timezone or "UTC"
     if data:
+        if homes is not None:
+            raise InvalidInput(
+                f"--homes {homes} is of communities that are made up: leave it out with --data, "
+                "of which all homes trade"
+            )
         for number, path in enumerate(data):
             first = day.date() if day else first_day(measure([path], FileOptions(timezone=zone)))
             yield Community(number, 0, first, days, timezone=timezone, data=str(path.resolve()))
         return
     first = day.date() if day else DEMO_DAY
-    for size in _sizes(homes):
+    for size in _sizes(_SIZES if homes is None else homes):
         for number in range(communities):
             # The number is of the size too: one that is left out changes no other.
             yield Community(

@@ -132,6 +132,12 @@ def test_a_file_of_measured_homes_is_a_community(tmp_path: Path, run: Run) -> No
     assert "100.0%" in table
 
 
+def test_homes_of_a_file_are_not_fewer_by_a_number_that_is_for_others(run: Run) -> None:
+    told = run("simulate", "--data", "homes.csv", "--homes", "5")
+    assert told.code == 2
+    assert "--homes 5 is of communities that are made up: leave it out with --data" in told.err
+
+
 @pytest.mark.parametrize("homes", ["", "ten", "0", "5,-1"])
 def test_sizes_that_are_none_are_refused(homes: str, run: Run) -> None:
     told = run("simulate", "--homes", homes)
