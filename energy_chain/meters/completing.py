@@ -80,6 +80,9 @@ def complete(measurements: Measurements, days: DayRange | None = None) -> Readin
     faults += doubles
     period = period_of(rows)
     if isinstance(period, Fault):
+        if days is not None and not rows.usual_step() and measurements.usual_step():
+            # The days are to blame: other readings of the files tell a period.
+            raise _not_for_all_of(days, measurements)
         raise refusal([*faults, period], measurements)
     off = off_grid(rows, period)
     faults += off
@@ -106,6 +109,14 @@ def first_day(measurements: Measurements) -> date:
     """
     if not all(fault.placed for fault in measurements.faults) or not len(measurements):
         complete(measurements)
+    found = _begun_and_ended(measurements)
+    if not found:
+        raise _no_whole_day(measurements)
+    return found[0]
+
+
+def _begun_and_ended(measurements: Measurements) -> list[date]:
+    """The local days that some readings begin and others end."""
     order = np.unique(measurements.instant, return_index=True)[1]
     rows = measurements.where(order)
     instants = rows.instant.tolist()
@@ -113,15 +124,23 @@ def first_day(measurements: Measurements) -> date:
     period = int(steps[0][steps[1].argmax()]) if len(instants) > 1 else 0
     midnights = np.flatnonzero((rows.instant + rows.offset) % DAY_MICROSECONDS < 1_000_000)
     known = set(instants)
+    found = []
     for row in midnights.tolist():
         start = rows.start(row)
         end = day_start(start.date() + DAY, measurements.timezone or start.tzinfo or UTC)
         if (end - EPOCH) // MICROSECOND - period in known:
-            return start.date()
-    raise InvalidInput(
-        f"{measurements.source} has no whole day, only {rows.start(0).isoformat()} to "
-        f"{rows.start(-1).isoformat()}; give readings from midnight on, each with the start of "
-        "its period"
+            found.append(start.date())
+    return found
+
+
+def _no_whole_day(measurements: Measurements) -> InvalidInput:
+    first, last = (
+        measurements.start(int(row))
+        for row in (measurements.instant.argmin(), measurements.instant.argmax())
+    )
+    return InvalidInput(
+        f"{measurements.source} has no whole day, only {first.isoformat()} to "
+        f"{last.isoformat()}; give readings from midnight on, each with the start of its period"
     )
 
 
@@ -232,11 +251,18 @@ def _of_days(measurements: Measurements, days: DayRange | None) -> Measurements:
     first, last = (date.fromordinal(int(day)) for day in (found.min(), found.max()))
     wanted = (found >= days.first.toordinal()) & (found <= days.last.toordinal())
     if days.first < first or days.last > last or not wanted.any():
-        named = str(days.first)
-        if days.days > 1:
-            named += f" to {days.last}"
-        raise InvalidInput(
-            f"{measurements.source} has no readings for all of {named};"
-            f" give days from {first} to {last}"
-        )
+        raise _not_for_all_of(days, measurements)
     return measurements.where(wanted)
+
+
+def _not_for_all_of(days: DayRange, measurements: Measurements) -> InvalidInput:
+    whole = _begun_and_ended(measurements)
+    if not whole:
+        return _no_whole_day(measurements)
+    named = str(days.first)
+    if days.days > 1:
+        named += f" to {days.last}"
+    return InvalidInput(
+        f"{measurements.source} has no readings for all of {named};"
+        f" give days from {whole[0]} to {whole[-1]}"
+    )
