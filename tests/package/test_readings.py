@@ -383,7 +383,7 @@ def test_a_directory_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_utf_8_text_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "home.csv").write_bytes(HEADER.encode("utf-16"))
+    (tmp_path / "home.csv").write_bytes(f"{HEADER},ü".encode("latin-1"))
     with pytest.raises(InvalidInput, match="not UTF-8 text"):
         read_csv(tmp_path / "home.csv")
 
