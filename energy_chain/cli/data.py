@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from energy_chain.cli import neighbourhoods, options
-from energy_chain.cli.printing import count, output, print_json, table
+from energy_chain.cli.printing import count, minutes, output, print_json, table
 from energy_chain.cli.readings import file_options
 from energy_chain.errors import InvalidInput
 
@@ -163,7 +162,7 @@ def _print(found: Inspection) -> None:
     facts.show_header = False
     for name, answer in found.facts.items():
         facts.add_row(name, answer)
-    facts.add_row("period", "not known" if found.period is None else _minutes(found.period))
+    facts.add_row("period", "not known" if found.period is None else minutes(found.period))
     if found.first and found.last:
         facts.add_row("first to last", f"{found.first.isoformat()} to {found.last.isoformat()}")
         facts.add_row("offsets from UTC", ", ".join(found.offsets))
@@ -213,10 +212,6 @@ def _print_verdict(found: Inspection) -> None:
 
 def _has_any(found: Inspection) -> bool:
     return any(meter.readings for meter in found.meters)
-
-
-def _minutes(period: timedelta) -> str:
-    return f"{period.total_seconds() / 60:g} min"
 
 
 def _kwh(energy: int) -> float:
