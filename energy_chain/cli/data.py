@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from energy_chain.cli import neighbourhoods, options
-from energy_chain.cli.printing import count, minutes, output, print_json, table
+from energy_chain.cli.printing import count, output, print_json, table
 from energy_chain.cli.readings import file_options
 from energy_chain.errors import InvalidInput
+from energy_chain.units import duration
 
 if TYPE_CHECKING:
     from energy_chain.meters import FileOptions, Inspection
@@ -162,7 +163,7 @@ def _print(found: Inspection) -> None:
     facts.show_header = False
     for name, answer in found.facts.items():
         facts.add_row(name, answer)
-    facts.add_row("period", "not known" if found.period is None else minutes(found.period))
+    facts.add_row("period", "not known" if found.period is None else duration(found.period))
     if found.first and found.last:
         facts.add_row("first to last", f"{found.first.isoformat()} to {found.last.isoformat()}")
         facts.add_row("offsets from UTC", ", ".join(found.offsets))

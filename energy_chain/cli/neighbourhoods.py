@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 import typer
 
 from energy_chain.cli import options
-from energy_chain.cli.printing import count, minutes, output, print_json, table
+from energy_chain.cli.printing import count, output, print_json, table
 from energy_chain.cli.readings import DEMO_DAY, DEMO_HOMES, zone_of
 from energy_chain.errors import InvalidInput
-from energy_chain.units import parse_duration
+from energy_chain.units import duration, parse_duration
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -291,7 +291,7 @@ def _print(comparison: Comparison, names: tuple[str, str]) -> None:
             "yes" if measure.alike else "no",
         )
     console.print(listed)
-    length = minutes(comparison.period)
+    length = duration(comparison.period)
     for name, homes, days, (first, last), solar, own in zip(
         names,
         comparison.homes,
@@ -302,7 +302,7 @@ def _print(comparison: Comparison, names: tuple[str, str]) -> None:
         strict=True,
     ):
         of_these = f"{solar:.0%} of them with solar"
-        summed = "" if own == comparison.period else f", summed up from {minutes(own)}"
+        summed = "" if own == comparison.period else f", summed up from {duration(own)}"
         console.print(
             f"{name}: {count(homes, 'home')}, {of_these}; {days:,} whole days from {first} to "
             f"{last} in periods of {length}{summed}."

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 from energy_chain.units import kwh
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from rich.console import Console
     from rich.table import Table
 
@@ -54,11 +52,6 @@ def table(*headings: str, title: str | None = None, right: Sequence[str] = ()) -
 def print_json(value: Any, line: bool = False) -> None:
     """A value as JSON: on one line where more follow, indented otherwise."""
     print(json.dumps(value, indent=None if line else 2), flush=True)
-
-
-def minutes(period: timedelta) -> str:
-    """The length of a period for people, such as '15 min'."""
-    return f"{period.total_seconds() / 60:g} min"
 
 
 def count(number: int, of_what: str) -> str:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from energy_chain.errors import InvalidInput
 from energy_chain.meters.readings import DAY, Readings
+from energy_chain.units import duration
 
 Floats = NDArray[np.float64]
 
@@ -159,7 +160,8 @@ def whole_days(readings: Readings, period: timedelta | None = None) -> Days:
     wanted = period or readings.period
     if wanted % readings.period or _HOUR % wanted:
         raise InvalidInput(
-            f"readings of {readings.period} cannot be compared by periods of {wanted}: "
+            f"readings of {duration(readings.period)} cannot be compared by periods of "
+            f"{duration(wanted)}: "
             "give readings whose periods divide an hour, the longer a multiple of the shorter"
         )
     count = wanted // readings.period

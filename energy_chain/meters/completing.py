@@ -26,6 +26,7 @@ from energy_chain.meters.readings import (
     day_start,
     period_fault,
 )
+from energy_chain.units import duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ def period_of(rows: Measurements) -> timedelta | Fault:
         return Fault(FaultKind.PERIOD, Problem(None, message))
     fault = period_fault(period)
     if fault:
-        message = f"the most common time between readings of a meter is {period}; {fault}"
+        message = f"the most common time between readings of a meter is {duration(period)}; {fault}"
         return Fault(FaultKind.PERIOD, Problem(None, message))
     return period
 
@@ -195,7 +196,7 @@ def off_grid(rows: Measurements, period: timedelta) -> list[Fault]:
         start = rows.start(row)
         message = (
             f"{start.isoformat()} is not a whole number of periods"
-            f" of {period} since 1970-01-01 00:00 UTC"
+            f" of {duration(period)} since 1970-01-01 00:00 UTC"
         )
         faults.append(Fault(FaultKind.GRID, rows.problem(row, message), start.date()))
     return faults
