@@ -205,12 +205,28 @@ def test_what_was_changed_does_not_add_up(
     [
         (lambda b: b["as_of"].update(hash="0x" + "0" * 64), "is not 0x000"),
         (lambda b: b["as_of"].update(block=99), "block 99 is not"),
-        (lambda b: b["as_of"].update(time="2026-08-01T00:00:00+00:00"), "as_of is"),
+        (
+            lambda b: b["as_of"].update(time="2026-08-01T00:00:00+00:00"),
+            "as_of.time: the bill says 2026-08-01T00",
+        ),
         (lambda b: b["market"].update(period_length=60), "periods last 900 s"),
         (lambda b: b["market"].update(first_block=1), "does not begin with a deployment"),
-        (lambda b: b["month"].update(over=False), "month is"),
-        (lambda b: b["matches"][0].update(block=1), "matches is"),
-        (lambda b: b["matches"][0].update(producer_address=METERS[2]), "matches is"),
+        (
+            lambda b: b["month"].update(over=False),
+            "month.over: the bill says False, the chain True",
+        ),
+        (
+            lambda b: b["matches"][0].update(block=1),
+            "matches[0].block: the bill says 1, the chain ",
+        ),
+        (
+            lambda b: b["matches"][2].update(begins="2026-08-31"),
+            "matches[2].begins: the bill says 2026-08-31, the chain 2026-08-14T12:00:00+00:00",
+        ),
+        (
+            lambda b: b["matches"][0].update(producer_address=METERS[2]),
+            f"matches[0].producer_address: the bill says {METERS[2]}, the chain 0x",
+        ),
     ],
 )
 def test_what_adds_up_and_is_not_so_differs_from_the_chain(
@@ -255,6 +271,13 @@ def test_what_is_no_bill_is_refused(content: str, tmp_path: Path) -> None:
     file = tmp_path / "bill.json"
     file.write_text(content)
     with pytest.raises(InvalidInput, match="is no bill"):
+        read_bill(file)
+
+
+def test_what_is_no_json_is_said_to_be_none(tmp_path: Path) -> None:
+    file = tmp_path / "bill.json"
+    file.write_text("nonsense")
+    with pytest.raises(InvalidInput, match="is no bill: Invalid JSON"):
         read_bill(file)
 
 
