@@ -206,7 +206,7 @@ def bill_of(book: MonthBook, meter: int, tariff: Tariff | None = None) -> Bill:
     """The bill of a meter number.
 
     Raises:
-        InvalidInput: no such meter was ever registered.
+        InvalidInput: no such meter was ever registered, or the record says what cannot be.
     """
     statement = book.statements.get(meter)
     if statement is None:
@@ -214,6 +214,16 @@ def bill_of(book: MonthBook, meter: int, tariff: Tariff | None = None) -> Bill:
             f"no meter {meter} is registered on {book.market.address}: give 1 to "
             f"{len(book.statements)}"
         )
+    try:
+        return _bill(book, statement, tariff)
+    except ValidationError as error:
+        raise InvalidInput(
+            f"what the record says of meter {meter} makes no bill ({_fault(error)}): "
+            "energy-chain audit tells where it is wrong"
+        ) from None
+
+
+def _bill(book: MonthBook, statement: Statement, tariff: Tariff | None) -> Bill:
     energy = _energy(statement.usage)
     return Bill(
         format="energy-chain bill 1",
@@ -224,7 +234,7 @@ def bill_of(book: MonthBook, meter: int, tariff: Tariff | None = None) -> Bill:
             time=book.as_of.isoformat(),
         ),
         month=_month(book.month, book.over),
-        meter=MeterOfBill(number=meter, address=statement.address),
+        meter=MeterOfBill(number=statement.usage.meter, address=statement.address),
         energy_wh=energy,
         matches=tuple(_matches(book, statement)),
         proof=Proof(
