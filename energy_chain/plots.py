@@ -62,7 +62,7 @@ def draw_simulation(sizes: Sequence[BySize]) -> Figure:
         shares.vlines(known, low, high, linewidth=7, alpha=0.25, label="least to most")
     shares.plot(known, middle, marker="o", label="median community")
     shares.set(title="Need met locally", ylabel="%")
-    shares.legend()
+    shares.legend(loc="lower right")
 
     def each_day(energy: str) -> list[float]:
         return [getattr(size.trade, energy) / 1000 / size.home_days for size in sizes]

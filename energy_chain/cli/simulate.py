@@ -178,8 +178,8 @@ def _print(sizes: list[BySize]) -> None:
         *numbers,
         *energies,
         *gas,
-        title="Communities by size. Need met locally: of all their homes together, and of the "
-        "communities with the least and the most. Energies and gas a day: per home and day.",
+        title="Communities by size; need met locally is that of all their homes together, "
+        "energies and gas a day are per home and day",
         right=(*numbers, *energies, *gas),
     )
     for size in sizes:

@@ -61,7 +61,7 @@ def _evidence(matches: int) -> str:
 
 def _moment(iso: str) -> str:
     time = datetime.fromisoformat(iso)
-    return f"{time.day} {time:%B %Y, %H:%M} {time.tzname()}"
+    return f"{time.day} {time:%B %Y, %H:%M}"
 
 
 def _unsigned(amount: str) -> str:

@@ -125,7 +125,8 @@ def test_the_command_tells_sizes_and_communities_and_draws_them(tmp_path: Path, 
 def of_size(homes: int, *matched: int) -> list[Outcome]:
     return [
         Outcome(
-            Community(number, homes, DAY), Trade(homes=homes, needed=100, matched=each, offered=50)
+            Community(number, homes, DAY),
+            Trade(homes=homes, needed=100, offered=50, matched=each, posting_gas=1_000),
         )
         for number, each in enumerate(matched)
     ]

@@ -360,7 +360,8 @@ def test_a_page_escapes_what_a_bill_says(august: list[Bill]) -> None:
 
 def test_a_page_says_times_as_people_do(close: Callable[..., MonthBook]) -> None:
     page = render(bill_of(close(Month(2026, 8, "Europe/Berlin")), 1))
-    assert "1 August 2026, 00:00 UTC+02:00 to 1 September 2026, 00:00 UTC+02:00" in page
+    assert "1 August 2026, 00:00 to 1 September 2026, 00:00 (Europe/Berlin)" in page
+    assert "1 September 2026, 00:00 UTC<" in page
     assert "T00:00" not in page
 
 
