@@ -7,7 +7,7 @@ file can read it, and the password in a URL is never shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -308,13 +308,13 @@ class Record:
         with self.reading() as connection:
             return connection.scalar(first)
 
-    def misfit(self, market: MarketRow) -> str:
+    def misfit(self, market: MarketRow, within: Sequence[Table] = APPENDED) -> str:
         """The first value of a market that is not of its column's type; empty without any.
 
         A SQLite file that somebody else writes into takes a text for a number.
         """
         with self.reading() as connection:
-            found = (_misfit(connection, table, table.c.market == market.id) for table in APPENDED)
+            found = (_misfit(connection, table, table.c.market == market.id) for table in within)
             return next(filter(None, found), "")
 
     def counts(self, market: MarketRow) -> Counts:
