@@ -23,8 +23,6 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from eth_abi.exceptions import EncodingError
-
 from energy_chain.errors import InvalidInput
 from energy_chain.market import Address
 from energy_chain.record.merkle import Tree, leaf
@@ -190,7 +188,7 @@ def close_month(record: Record, market: MarketRow, month: Month) -> MonthBook:
             matches[meter].append(match)
     try:
         statements = dict(_statements(record, market, month, usages, matches))
-    except EncodingError as error:
+    except ValueError as error:
         raise InvalidInput(f"the record in {record.place} is damaged ({error}): {ANEW}") from None
     tree = Tree(statement.hash for statement in statements.values())
     return MonthBook(market, month, statements, tree)
