@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from energy_chain.errors import InvalidInput
@@ -52,26 +53,30 @@ def draw_simulation(sizes: Sequence[BySize]) -> Figure:
     figure = Figure(figsize=(11, 3.8), layout="constrained")
     shares, grid, gas = figure.subplots(1, 3)
     homes = [size.homes for size in sizes]
-    middle = [size.local_shares[len(size.local_shares) // 2] * 100 for size in sizes]
-    low = [size.local_shares[0] * 100 for size in sizes]
-    high = [size.local_shares[-1] * 100 for size in sizes]
-    shares.fill_between(homes, low, high, alpha=0.25, label="least to most")
-    shares.plot(homes, middle, marker="o", label="median community")
-    shares.set(title="Need met locally", ylabel="%", ylim=(0, None))
-    shares.legend()
+    told = [size for size in sizes if size.local_shares]
+    known = [size.homes for size in told]
+    low, high = ([size.local_shares[end] * 100 for size in told] for end in (0, -1))
+    middle = [median(size.local_shares) * 100 for size in told]
+    # A line at each size: a band would need two of them, and tell of sizes that nobody tried.
+    if low != high:
+        shares.vlines(known, low, high, linewidth=7, alpha=0.25, label="least to most")
+    shares.plot(known, middle, marker="o", label="median community")
+    shares.set(title="Need met locally", ylabel="%")
+    shares.legend(loc="lower right")
 
     def each_day(energy: str) -> list[float]:
         return [getattr(size.trade, energy) / 1000 / size.home_days for size in sizes]
 
     grid.plot(homes, each_day("from_grid"), marker="o", label="taken from the grid")
     grid.plot(homes, each_day("to_grid"), marker="s", label="left to the grid")
-    grid.set(title="Not matched", ylabel="kWh a home and day", ylim=(0, None))
+    grid.set(title="Not matched", ylabel="kWh a home and day")
     grid.legend()
     per_kwh = [size.trade.gas_per_matched_kwh or float("nan") for size in sizes]
     gas.plot(homes, [each / 1000 for each in per_kwh], marker="o")
-    gas.set(title="Gas for each kWh matched", ylabel="thousand gas", ylim=(0, None))
+    gas.set(title="Gas for each kWh matched", ylabel="thousand gas")
     for axes in (shares, grid, gas):
         _by_homes(axes, homes)
+        _from_zero(axes)
     return figure
 
 
@@ -81,3 +86,9 @@ def _by_homes(axes: Any, homes: Sequence[int]) -> None:
     axes.minorticks_off()
     axes.set_xlabel("homes of a community")
     axes.grid(alpha=0.3)
+
+
+def _from_zero(axes: Any) -> None:
+    """Lets an axis begin at zero and end above the highest point, which else touches the frame."""
+    highest = axes.dataLim.y1
+    axes.set_ylim(0, 1.1 * highest if highest > 0 else 1)

@@ -19,6 +19,7 @@ from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import median
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -53,7 +54,7 @@ class Community:
 
     Attributes:
         number: tells it from the others.
-        homes: how many are made up; those of the file when there is one.
+        homes: how many are made up, or the first so many of the file; all of a file's when None.
         first: the first day.
         days: how many.
         seed: of the readings that are made up. The number goes into it as well.
@@ -67,7 +68,7 @@ class Community:
     """
 
     number: int
-    homes: int
+    homes: int | None
     first: date
     days: int = 1
     seed: int = 0
@@ -164,8 +165,16 @@ def _readings(community: Community) -> Iterator[Readings]:
     zone = ZoneInfo(community.timezone) if community.timezone else None
     if community.data is not None:
         days = DayRange(community.first, community.days)
-        yield read_readings([Path(community.data)], FileOptions(timezone=zone), days)
+        measured = read_readings([Path(community.data)], FileOptions(timezone=zone), days)
+        if community.homes is not None and community.homes > len(measured.meters):
+            raise InvalidInput(
+                f"--homes {community.homes}: {community.data} has {len(measured.meters)}; give at "
+                "most as many"
+            )
+        yield measured.of_meters(measured.meters[: community.homes])
         return
+    if community.homes is None:
+        raise InvalidInput("a community without a file has no homes: say how many")
     for begin in range(0, community.days, DAYS_AT_ONCE):
         yield generate(
             homes=community.homes,
@@ -260,6 +269,11 @@ class BySize:
     days: int
     trade: Trade
     local_shares: tuple[float, ...]
+
+    @property
+    def median_local_share(self) -> float | None:
+        """Share of the need that the median community met locally; None without a need."""
+        return median(self.local_shares) if self.local_shares else None
 
     @property
     def home_days(self) -> int:

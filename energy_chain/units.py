@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from decimal import Context, Decimal
 
 from energy_chain.errors import InvalidInput
@@ -53,6 +54,12 @@ def parse_duration(text: str) -> int:
     if not int(found[1]):
         raise InvalidInput(f"{text!r} is no time: give more, or 'never'")
     return int(found[1]) * _SECONDS[found[2]]
+
+
+def duration(length: timedelta) -> str:
+    """A duration for people, such as '15 min', or '90 s' where it is no whole number of minutes."""
+    minutes, rest = divmod(length, timedelta(minutes=1))
+    return f"{length.total_seconds():g} s" if rest else f"{minutes} min"
 
 
 def kwh(energy: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 from time import sleep
 from types import TracebackType
@@ -41,6 +41,13 @@ class ChainClock:
         self._period_length = period_length
         self._step = step
         self._first: tuple[datetime, int] | None = None
+
+    @property
+    def began(self) -> datetime | None:
+        """When the first readings' period began on the chain; None before, and without periods."""
+        if self._first is None:
+            return None
+        return datetime.fromtimestamp(self._first[1] * self._period_length, UTC)
 
     def advance_to(self, start: datetime) -> int:
         """Lets the period of the readings of `start` begin; returns the period's number.

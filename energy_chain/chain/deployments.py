@@ -114,16 +114,17 @@ def recall(connection: Connection) -> Deployment | None:
     return deployment
 
 
-def remembered(chain_id: int, network: str) -> Deployment | None:
+def remembered(chain_id: int, network: str, genesis: str | None = None) -> Deployment | None:
     """The market that was deployed last on a chain id from this machine; None when none was.
 
     Under the network's name, or else under any. Asks no chain, and so cannot tell whether the chain
-    has begun anew since: whoever posts on it meets that.
+    has begun anew since, unless the hash of its block 0 is given: whoever posts on it meets that.
 
     Raises:
         InvalidInput: the file holds something else.
     """
     known = _read(deployments_file()).get(str(chain_id), [])
+    known = [each for each in known if genesis in (None, each.genesis)]
     named = [deployment for deployment in known if deployment.network == network]
     return next(reversed(named or known), None)
 

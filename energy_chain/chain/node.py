@@ -30,7 +30,7 @@ from urllib3.exceptions import HTTPError
 from web3 import HTTPProvider
 from web3.types import RPCEndpoint, RPCResponse
 
-from energy_chain.chain.networks import GANACHE, Network
+from energy_chain.chain.networks import GANACHE, Network, without_secrets
 from energy_chain.errors import ChainError, NodeUnreachable
 
 CIRCUIT_SECONDS = 2.0
@@ -144,7 +144,8 @@ class NodeProvider(HTTPProvider):
             response: RPCResponse = tries(self._ask, method, params, deadline)
         except _NoAnswerError as error:
             trouble = (
-                f"no usable answer to {method} from {name} ({error}): "
+                f"no usable answer to {method} from {name} at "
+                f"{without_secrets(self._network.url)} ({error}): "
                 f"check that a node runs there and speaks JSON-RPC{self._hint}"
             )
             if self.patient:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -182,41 +183,86 @@ def verify_bill(
 
     Adds the bill up by itself, then reads the contract's events from the chain,
     replays them by the rules and adds the month up again. Ends with 1 when the
-    bill does not follow, and says why. Needs no account, and no record.
+    bill does not follow, and says why. Needs no account, and no record. Prices
+    are not on the chain: they are the issuer's.
+
+    A bill of another market than yours may hold as well. It is refused where
+    --contract, the settings or what was deployed from this machine say which
+    market is yours; where nothing does, compare the contract that is shown.
 
     Examples:
 
         energy-chain verify-bill 2016-08-meter-3.json --network http://127.0.0.1:7545
 
         energy-chain verify-bill 2016-08-meter-3.json --network pilot --json
+
+        energy-chain verify-bill 2016-08-meter-3.json
+        --contract 0x5FbDB2315678afecb367f032d93F642f64180aa3
     """
     from energy_chain.record.bill import faults_of, read_bill
 
+    published = None if root is None else _root(root)
     told = read_bill(file)
+    _refuse_another_market(told, session)
     difference = next(faults_of(told), "")
-    if not difference and root is not None:
-        if root.lower() != told.proof.root:
-            difference = f"its root is {told.proof.root}, not {root}"
+    if not difference and published is not None:
+        if published != told.proof.root:
+            difference = f"its root is {told.proof.root}, not {published}"
     elif not difference:
         difference = _against_the_chain(told, session)
-    against = "root" if root is not None else "chain"
+    against = "root" if published is not None else "chain"
     if as_json:
-        print_json({**_as_json(told), "against": against, "difference": difference})
-    elif difference:
-        output().print(f"The bill does not hold: {difference}.", style="bold red")
+        print_json({**_as_json(told), "against": against, **_verdict(difference)})
     else:
-        output().print(
-            f"The bill holds: meter {told.meter.number}, {told.month.name}, "
-            f"{count(len(told.matches), 'match')}; "
-            + (
-                "it leads to the root that was given."
-                if root is not None
-                else f"all of it follows from the chain as of block {told.as_of.block:,}."
-            ),
-            style="green",
-        )
+        _print_verdict(told, against, difference)
     if difference:
         raise typer.Exit(AUDIT_FAILED)
+
+
+def _root(text: str) -> str:
+    digits = text.strip().lower().removeprefix("0x")
+    if not re.fullmatch("[0-9a-f]{64}", digits):
+        raise InvalidInput(
+            f"--root {text[:80]!r} is no root: give its 64 hexadecimal digits, as energy-chain "
+            "record bill shows them"
+        )
+    return f"0x{digits}"
+
+
+def _refuse_another_market(told: Bill, session: Session) -> None:
+    from energy_chain.chain.addresses import parse_address
+
+    of = parse_address(told.market.contract)
+    ours = session.market_known_on(told.market.chain_id, told.market.genesis)
+    if ours not in (None, of):
+        raise InvalidInput(
+            f"the bill is of the market {of}, not of {ours}, which is the one here: give "
+            f"--contract {of} if it is that market that you mean"
+        )
+
+
+def _verdict(difference: str) -> dict[str, Any]:
+    return {"holds": not difference, "difference": difference}
+
+
+def _print_verdict(told: Bill, against: str, difference: str) -> None:
+    of = f"Contract {told.market.contract}, chain {told.market.chain_id}."
+    if difference:
+        output().print(f"The bill does not hold: {difference}.", style="bold red")
+        output().print(of)
+        return
+    reason = (
+        "it leads to the root that was given"
+        if against == "root"
+        else f"its energies and matches follow from the chain as of block {told.as_of.block:,}"
+    )
+    prices = "; the prices are the issuer's" if told.money else ""
+    output().print(
+        f"The bill holds: meter {told.meter.number}, {told.month.name}, "
+        f"{count(len(told.matches), 'match')}; {reason}{prices}.",
+        style="green",
+    )
+    output().print(of)
 
 
 def _against_the_chain(told: Bill, session: Session) -> str:

@@ -10,6 +10,8 @@ import typer
 from energy_chain.cli import neighbourhoods, options
 from energy_chain.cli.printing import count, output, print_json, table
 from energy_chain.cli.readings import file_options
+from energy_chain.errors import InvalidInput
+from energy_chain.units import duration
 
 if TYPE_CHECKING:
     from energy_chain.meters import FileOptions, Inspection
@@ -42,6 +44,8 @@ def inspect(
     guessed: where a file can be read in several ways, the option is named that
     settles it.
 
+    Ends with 0 when it has looked, faults or not, and with 2 when no reading can be used.
+
     Examples:
 
         energy-chain data inspect homes.csv
@@ -60,6 +64,8 @@ def inspect(
         print_json(_as_json(found))
     else:
         _print(found)
+    if not _has_any(found):
+        raise InvalidInput(f"no reading of {found.source} can be used: {found.remedy}")
 
 
 @data.command()
@@ -121,6 +127,7 @@ def _as_json(found: Inspection) -> dict[str, Any]:
                 "meter": meter.meter,
                 "readings": meter.readings,
                 "missing": meter.missing,
+                "bad": meter.bad,
                 "first_period": meter.first.isoformat(),
                 "last_period": meter.last.isoformat(),
                 "consumption_kwh": _kwh(meter.consumption),
@@ -156,18 +163,19 @@ def _print(found: Inspection) -> None:
     facts.show_header = False
     for name, answer in found.facts.items():
         facts.add_row(name, answer)
-    facts.add_row("period", "not known" if found.period is None else f"{found.period}")
+    facts.add_row("period", "not known" if found.period is None else duration(found.period))
     if found.first and found.last:
         facts.add_row("first to last", f"{found.first.isoformat()} to {found.last.isoformat()}")
         facts.add_row("offsets from UTC", ", ".join(found.offsets))
     console.print(facts)
-    figures = ("readings", "missing", "consumption kWh", "production kWh")
+    figures = ("readings", "missing", "bad", "consumption kWh", "production kWh")
     listed = table("meter", *figures, "first", "last", right=figures)
     for meter in found.meters:
         listed.add_row(
             meter.meter,
             f"{meter.readings:,}",
             f"{meter.missing:,}",
+            f"{meter.bad:,}",
             f"{_kwh(meter.consumption):,.3f}",
             f"{_kwh(meter.production):,.3f}",
             f"{meter.first:%Y-%m-%d %H:%M}",
@@ -194,8 +202,17 @@ def _print_verdict(found: Inspection) -> None:
         first, days = found.days
         which = f"--day {first} --days {days}"
         console.print(f"Days that are whole and without a fault: {which}")
-    elif found.refusal is not None:
-        console.print(found.refusal.rpartition("\n")[2])
+    elif found.remedy is None:
+        console.print(
+            "No day is whole, from midnight to midnight, and a command trades whole days: give "
+            "more readings, or the --timezone whose days are meant."
+        )
+    elif _has_any(found):
+        console.print(found.remedy)
+
+
+def _has_any(found: Inspection) -> bool:
+    return any(meter.readings for meter in found.meters)
 
 
 def _kwh(energy: int) -> float:

@@ -15,7 +15,7 @@ from energy_chain.cli import options
 from energy_chain.cli.printing import count, output, print_json, table
 from energy_chain.cli.readings import DEMO_DAY, DEMO_HOMES, zone_of
 from energy_chain.errors import InvalidInput
-from energy_chain.units import parse_duration
+from energy_chain.units import duration, parse_duration
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -212,16 +212,18 @@ def check(
         if GENERATED in (a, b):
             (like,) = read.values()
             read[GENERATED] = _generated_like(like, model, homes, day, days)
-        comparison = compare(read[a], read[b])
         names = _names(a, b)
+        comparison = compare(read[a], read[b], names)
         if plot:
             from energy_chain.meters.check_plot import draw_check
 
             save(draw_check(read[a], read[b], names), plot)
     if as_json:
-        print_json(_as_json(comparison, names))
+        print_json({**_as_json(comparison, names), "plot": str(plot) if plot else None})
     else:
         _print(comparison, names)
+        if plot:
+            output().print(f"Drawn in {plot}.")
 
 
 def _generated(
@@ -289,13 +291,27 @@ def _print(comparison: Comparison, names: tuple[str, str]) -> None:
             "yes" if measure.alike else "no",
         )
     console.print(listed)
-    for name, homes, days, solar in zip(
-        names, comparison.homes, comparison.days, comparison.solar, strict=True
+    length = duration(comparison.period)
+    for name, homes, days, (first, last), solar, own in zip(
+        names,
+        comparison.homes,
+        comparison.days,
+        comparison.dates,
+        comparison.solar,
+        comparison.periods,
+        strict=True,
     ):
         of_these = f"{solar:.0%} of them with solar"
+        summed = "" if own == comparison.period else f", summed up from {duration(own)}"
         console.print(
-            f"{name}: {count(homes, 'home')}, {of_these}; {days:,} whole days in periods of "
-            f"{comparison.period.total_seconds() / 60:g} min."
+            f"{name}: {count(homes, 'home')}, {of_these}; {days:,} whole days from {first} to "
+            f"{last} in periods of {length}{summed}."
+        )
+    if comparison.uneven:
+        console.print(
+            f"Uneven to begin with: {'; '.join(comparison.uneven)}. Measures may be unlike for "
+            "this reason alone.",
+            style="bold yellow",
         )
     alike = sum(measure.alike for measure in comparison.measures)
     console.print(f"Alike in {alike} of {len(comparison.measures)} measures.")
@@ -316,12 +332,28 @@ def _range(measure: Measure, spread: Spread | None) -> str:
 
 
 def _as_json(comparison: Comparison, names: tuple[str, str]) -> dict[str, Any]:
-    sides = zip(names, comparison.homes, comparison.days, comparison.solar, strict=True)
+    sides = zip(
+        names,
+        comparison.homes,
+        comparison.days,
+        comparison.dates,
+        comparison.solar,
+        comparison.periods,
+        strict=True,
+    )
     return {
         "period_seconds": comparison.period.total_seconds(),
         "sides": [
-            {"name": name, "homes": homes, "days": days, "solar_share": solar}
-            for name, homes, days, solar in sides
+            {
+                "name": name,
+                "homes": homes,
+                "days": days,
+                "first_day": first.isoformat(),
+                "last_day": last.isoformat(),
+                "solar_share": solar,
+                "own_period_seconds": own.total_seconds(),
+            }
+            for name, homes, days, (first, last), solar, own in sides
         ],
         "measures": [
             {
@@ -332,5 +364,6 @@ def _as_json(comparison: Comparison, names: tuple[str, str]) -> dict[str, Any]:
             for measure in comparison.measures
         ],
         "alike": comparison.alike,
+        "uneven": list(comparison.uneven),
         "nearest_home_of_the_same_side": {"homes": comparison.told, "of": comparison.guessed},
     }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,14 @@ import typer
 
 from energy_chain.cli import options
 from energy_chain.cli.daemon import daemon
-from energy_chain.cli.printing import count, output, print_json, print_receipt, print_waiting
+from energy_chain.cli.printing import (
+    count,
+    output,
+    print_json,
+    print_receipt,
+    print_waiting,
+    table,
+)
 from energy_chain.cli.readings import readings_of
 from energy_chain.cli.session import AGGREGATOR, FIRST_HOME, OPERATOR, RELAYER, Session
 from energy_chain.cli.trading import print_trade, progress, trade_as_json
@@ -21,10 +29,14 @@ from energy_chain.units import kwh, parse_energy
 
 if TYPE_CHECKING:
     from energy_chain.aggregator_node import MatchingReport
+    from energy_chain.chain.clock import ChainClock
     from energy_chain.chain.contract_ledger import ContractLedger
     from energy_chain.market import Address
     from energy_chain.meters import Readings
     from energy_chain.replay import Relay
+
+SHOWN_METERS = 20
+"""The most homes of a replay whose meters are listed for people."""
 
 aggregator = typer.Typer(no_args_is_help=True, help="Act for the aggregator: match.")
 operator = typer.Typer(no_args_is_help=True, help="Act for the metering operator.")
@@ -257,7 +269,8 @@ def run(
     home's meter posts and draws for itself; with --signed it signs its orders,
     at no gas of its own, and a relayer posts them. The clock of a development
     chain is moved from period to period; on any other chain each period is
-    waited for.
+    waited for. Says which meter each home is, and when it traded by the chain's
+    time, which is the one that bills go by; with --json of all homes.
 
     Examples:
 
@@ -301,11 +314,49 @@ def run(
                 "network": session.network.name,
                 "chain_id": session.connection.chain_id,
                 "contract": ledger.address,
+                "chain_time": _chain_time(clock, session),
+                "meters": [
+                    {"home": home, "number": number, "address": address}
+                    for home, number, address in _meters(addresses, ledger)
+                ],
                 **trade_as_json(readings, trade),
             }
         )
     else:
         print_trade(readings, trade)
+        _print_meters(addresses, ledger)
+        if span := _chain_time(clock, session):
+            output().print(
+                f"By the chain's time it traded from {span['from']} to {span['to']}: bills are of "
+                "the months of that."
+            )
+
+
+def _meters(
+    addresses: Mapping[str, Address], ledger: ContractLedger
+) -> Iterator[tuple[str, int, Address]]:
+    for home, address in addresses.items():
+        known = ledger.meter(address)
+        if known is None:
+            raise MeterNotRegistered(home)
+        yield home, known.number, address
+
+
+def _print_meters(addresses: Mapping[str, Address], ledger: ContractLedger) -> None:
+    listed = table("home", "meter", "address", right=("meter",))
+    for home, number, address in islice(_meters(addresses, ledger), SHOWN_METERS):
+        listed.add_row(home, str(number), address)
+    output().print(listed)
+    if len(addresses) > SHOWN_METERS:
+        output().print(f"And {len(addresses) - SHOWN_METERS:,} more: --json lists all.")
+
+
+def _chain_time(clock: ChainClock, session: Session) -> dict[str, str] | None:
+    """When it traded; None in a market without periods."""
+    if clock.began is None:
+        return None
+    ended = datetime.fromtimestamp(session.connection.block_time(), UTC)
+    return {"from": clock.began.isoformat(), "to": ended.isoformat()}
 
 
 def _relayer(given: str | None, session: Session) -> str:

@@ -83,7 +83,7 @@ def show(
 ) -> None:
     """Show which markets are in the record, and how far each was read.
 
-    Asks no chain.
+    Asks no chain. Times are the chain's: bills are of the months between them.
 
     Examples:
 
@@ -94,24 +94,28 @@ def show(
     from energy_chain.record.store import Record, default_place
 
     with Record.open(place or default_place(), must_exist=True) as opened:
-        told = [(market, asdict(opened.counts(market))) for market in opened.markets()]
+        told = [
+            (market, opened.began(market), asdict(opened.counts(market)))
+            for market in opened.markets()
+        ]
         if as_json:
-            markets = [_market_as_json(market, counts) for market, counts in told]
+            markets = [_market_as_json(*each) for each in told]
             print_json({"record": opened.place, "markets": markets})
             return
         shown = table(
-            *("market", "network", "chain", "read up to block", "of", "events", "orders"),
-            "matches",
+            *("market", "network", "chain", "begins", "read up to block", "of", "events"),
+            *("orders", "matches"),
             title=opened.place,
             right=("chain", "read up to block", "events", "orders", "matches"),
         )
-        for market, counts in told:
+        for market, began, counts in told:
             read = market.cursor_hash
             time = datetime.fromtimestamp(market.cursor_time, UTC)
             shown.add_row(
                 market.address,
                 market.network,
                 str(market.chain_id),
+                "-" if began is None else f"{datetime.fromtimestamp(began, UTC):%Y-%m-%d}",
                 f"{market.cursor_block:,}" if read else "-",
                 f"{time:%Y-%m-%d %H:%M:%S} UTC" if read else "-",
                 *(f"{counts[what]:,}" for what in ("events", "orders", "matches")),
@@ -187,7 +191,7 @@ def _of_this_chain(opened: Record, session: Session) -> Sequence[MarketRow]:
     return found
 
 
-def _market_as_json(market: MarketRow, counts: dict[str, int]) -> dict[str, Any]:
+def _market_as_json(market: MarketRow, began: int | None, counts: dict[str, int]) -> dict[str, Any]:
     read = bool(market.cursor_hash)
     time = datetime.fromtimestamp(market.cursor_time, UTC)
     return {
@@ -197,6 +201,7 @@ def _market_as_json(market: MarketRow, counts: dict[str, int]) -> dict[str, Any]
         "genesis": market.genesis,
         "first_block": market.first_block,
         "period_seconds": market.period_length,
+        "begins": None if began is None else datetime.fromtimestamp(began, UTC).isoformat(),
         "block": market.cursor_block if read else None,
         "block_hash": market.cursor_hash or None,
         "block_time": time.isoformat() if read else None,
@@ -211,5 +216,5 @@ def _print_update(indexer: Indexer, done: Update, as_json: bool) -> None:
     undone = f", {count(done.rolled_back, 'block')} undone" if done.rolled_back else ""
     output().print(
         f"{indexer.market.address}: read up to block {done.block:,}; "
-        f"{count(done.events, 'event')} in {count(done.blocks, 'block')} added{undone}."
+        f"{count(done.blocks, 'block')} read, {count(done.events, 'event')} added{undone}."
     )

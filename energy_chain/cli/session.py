@@ -245,6 +245,31 @@ class Session:
 
         return parse_address(self._contract) if self._contract else None
 
+    def market_known_on(self, chain_id: int, genesis: str) -> Address | None:
+        """The market that is meant on a chain: as given, or as remembered. Asks no node.
+
+        Args:
+            chain_id: of the chain.
+            genesis: hash of its block 0.
+
+        Returns:
+            None where nothing says which one is meant.
+
+        Raises:
+            InvalidInput: what is given is no address, or the settings cannot be used.
+        """
+        from energy_chain.chain.addresses import parse_address
+        from energy_chain.chain.deployments import remembered
+
+        network = self.network
+        given = self._contract
+        if given is None and network.chain_id in (None, chain_id):
+            given = network.contract
+        if given is not None:
+            return parse_address(given)
+        known = remembered(chain_id, network.name, genesis)
+        return known.address if known else None
+
     @cached_property
     def _reader(self) -> ContractLedger:
         from energy_chain.chain.deployments import recall

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -20,13 +20,19 @@ from energy_chain.units import kwh
 if TYPE_CHECKING:
     from energy_chain.simulation import BySize, Community, Outcome
 
+_SIZES = "10,30,100"
+
 
 @options.gives(model=made_up)
 def simulate(
     homes: Annotated[
-        str,
-        typer.Option(metavar="N,N,...", help="Homes of a community: a size, or several."),
-    ] = "10,30,100",
+        str | None,
+        typer.Option(
+            metavar="N,N,...",
+            help="Homes of a community: a size, or several; made up, 10,30,100 by default, or the "
+            "first so many of each --data.",
+        ),
+    ] = None,
     communities: Annotated[int, typer.Option(min=1, help="Communities of each size.")] = 4,
     day: options.DayOption = None,
     days: options.DaysOption = 7,
@@ -60,7 +66,8 @@ def simulate(
 
     Each community is a contract of its own: its twin in Python, in which the
     metering operator posts, matches and confirms in packed calls. Their gas is
-    told within one per cent.
+    told within one per cent. The need met locally is that of all homes of a size
+    together; the picture shows the median community.
 
     Examples:
 
@@ -89,16 +96,19 @@ def simulate(
     if as_json:
         print_json(
             {
+                "plot": str(plot) if plot else None,
                 "sizes": [_size_as_json(size) for size in sizes],
                 "communities": [_outcome_as_json(outcome) for outcome in outcomes],
             }
         )
     else:
         _print(sizes)
+        if plot:
+            output().print(f"{plot} written.")
 
 
 def _communities(
-    homes: str,
+    homes: str | None,
     communities: int,
     day: datetime | None,
     days: int,
@@ -114,12 +124,17 @@ def _communities(
     zone = zone_of(timezone)
     name = timezone or "UTC"
     if data:
+        sizes = _sizes(homes) if homes is not None else [None]
         for number, path in enumerate(data):
             first = day.date() if day else first_day(measure([path], FileOptions(timezone=zone)))
-            yield Community(number, 0, first, days, timezone=timezone, data=str(path.resolve()))
+            place = str(path.resolve())
+            for nth, size in enumerate(sizes):
+                yield Community(
+                    number * len(sizes) + nth, size, first, days, timezone=timezone, data=place
+                )
         return
     first = day.date() if day else DEMO_DAY
-    for size in _sizes(homes):
+    for size in _sizes(_SIZES if homes is None else homes):
         for number in range(communities):
             # The number is of the size too: one that is left out changes no other.
             yield Community(
@@ -135,7 +150,7 @@ def _communities(
             )
 
 
-def _sizes(text: str) -> list[int]:
+def _sizes(text: str) -> Sequence[int]:
     try:
         sizes = sorted({int(part) for part in text.split(",")})
     except ValueError:
@@ -165,7 +180,8 @@ def _print(sizes: list[BySize]) -> None:
         *numbers,
         *energies,
         *gas,
-        title="Communities by size; energies, and gas of a day, are of one home",
+        title="Communities by size; need met locally is that of all their homes together, "
+        "energies and gas a day are per home and day",
         right=(*numbers, *energies, *gas),
     )
     for size in sizes:
@@ -200,6 +216,7 @@ def _size_as_json(size: BySize) -> dict[str, Any]:
         "communities": size.communities,
         "days": size.days,
         "local_share": trade.local_share,
+        "median_local_share": size.median_local_share,
         "local_shares": list(size.local_shares),
         "gas_per_matched_kwh": trade.gas_per_matched_kwh,
         "gas_per_home_day": trade.trading_gas / size.home_days,

@@ -15,6 +15,7 @@ test of Lopez-Paz and Oquab, "Revisiting classifier two-sample tests", ICLR 2017
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 
 from energy_chain.errors import InvalidInput
 from energy_chain.meters.readings import DAY, Readings
+from energy_chain.units import duration
 
 Floats = NDArray[np.float64]
 
@@ -34,6 +36,8 @@ _UWH_IN_KWH = 1e9
 _WEEK = 7
 _MOST_ASKED = 200
 """Homes of a side of which the nearest other one is looked for: all pairs are in memory."""
+_SOLAR_APART = 0.15
+"""Difference of the shares of homes with solar from which on two sides are said to be uneven."""
 _NIGHT = (1, 5)
 """Hours of the clock from and to which the base load is looked at."""
 
@@ -91,22 +95,29 @@ class Comparison:
 
     Attributes:
         period: at which both were looked at.
+        periods: of the readings, on each side.
         homes: on each side.
         days: whole ones on each side.
+        dates: the first and the last of them, on each side.
         solar: share of the homes that have solar, on each side.
         measures: one by one.
         told: of how many homes the nearest other one, by all measures of homes, is of the same
             side. Half of `guessed` is what chance gives, all is what unlike homes give.
         guessed: of how many homes that was asked.
+        uneven: in what the sides differ before anything is measured, for people: measures may be
+            unlike for no other reason.
     """
 
     period: timedelta
+    periods: tuple[timedelta, timedelta]
     homes: tuple[int, int]
     days: tuple[int, int]
+    dates: tuple[tuple[date, date], tuple[date, date]]
     solar: tuple[float, float]
     measures: tuple[Measure, ...]
     told: int
     guessed: int
+    uneven: tuple[str, ...]
 
     @property
     def alike(self) -> bool:
@@ -149,7 +160,8 @@ def whole_days(readings: Readings, period: timedelta | None = None) -> Days:
     wanted = period or readings.period
     if wanted % readings.period or _HOUR % wanted:
         raise InvalidInput(
-            f"readings of {readings.period} cannot be compared by periods of {wanted}: "
+            f"readings of {duration(readings.period)} cannot be compared by periods of "
+            f"{duration(wanted)}: "
             "give readings whose periods divide an hour, the longer a multiple of the shorter"
         )
     count = wanted // readings.period
@@ -190,8 +202,16 @@ def whole_days(readings: Readings, period: timedelta | None = None) -> Days:
     )
 
 
-def compare(a: Readings, b: Readings) -> Comparison:
+def compare(
+    a: Readings,
+    b: Readings,
+    names: tuple[str, str] = ("the first neighbourhood", "the second neighbourhood"),
+) -> Comparison:
     """Two neighbourhoods side by side.
+
+    Args:
+        a, b: the neighbourhoods.
+        names: what errors call them.
 
     Raises:
         InvalidInput: a side has fewer than two homes with a load or fewer than two days that
@@ -199,10 +219,10 @@ def compare(a: Readings, b: Readings) -> Comparison:
     """
     period = max(a.period, b.period)
     sides = [whole_days(readings, period) for readings in (a, b)]
-    for days, name in zip(sides, ("first", "second"), strict=True):
+    for days, name in zip(sides, names, strict=True):
         if (days.load.sum(axis=(0, 1)) > 0).sum() < 2 or not _followed(days).any():
             raise InvalidInput(
-                f"the {name} neighbourhood is too small: give two homes that use energy and two "
+                f"{name} is too small: give two homes that use energy and two "
                 "whole days that follow each other"
             )
     values = [_of_homes(days) | _shapes(days, sides) for days in sides]
@@ -218,14 +238,18 @@ def compare(a: Readings, b: Readings) -> Comparison:
         for name, unit, across, meaning in _MEASURES
     ]
     told, guessed = _told(values)
+    solar = _solar_share(sides[0]), _solar_share(sides[1])
     return Comparison(
         period,
+        (a.period, b.period),
         (sides[0].load.shape[2], sides[1].load.shape[2]),
         (len(sides[0].dates), len(sides[1].dates)),
-        (_solar_share(sides[0]), _solar_share(sides[1])),
+        (_ends(sides[0]), _ends(sides[1])),
+        solar,
         tuple(measures),
         told,
         guessed,
+        tuple(_uneven(sides, solar)),
     )
 
 
@@ -344,6 +368,19 @@ def _of_all_homes(days: Days) -> dict[str, Floats]:
         "Solar variation of days": weeks.std(axis=1) / weeks.mean(axis=1),
         "Solar ramp": ramps * solar.shape[1] / a_day[sunny],
     }
+
+
+def _ends(days: Days) -> tuple[date, date]:
+    return days.dates[0], days.dates[-1]
+
+
+def _uneven(sides: list[Days], solar: tuple[float, float]) -> Iterator[str]:
+    """What makes a comparison lopsided: other parts of the year, or another share of solar."""
+    ours, theirs = ({(day.month, day.day) for day in days.dates} for days in sides)
+    if 2 * len(ours & theirs) < len(ours | theirs):
+        yield "the days are not of the same part of the year"
+    if abs(solar[0] - solar[1]) > _SOLAR_APART:
+        yield f"{solar[0]:.0%} and {solar[1]:.0%} of the homes have solar"
 
 
 def _solar_share(days: Days) -> float:

@@ -26,6 +26,7 @@ from energy_chain.meters.readings import (
     day_start,
     period_fault,
 )
+from energy_chain.units import duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,9 @@ def complete(measurements: Measurements, days: DayRange | None = None) -> Readin
     faults += doubles
     period = period_of(rows)
     if isinstance(period, Fault):
+        if days is not None and not rows.usual_step() and measurements.usual_step():
+            # The days are to blame: other readings of the files tell a period.
+            raise _not_for_all_of(days, measurements)
         raise refusal([*faults, period], measurements)
     off = off_grid(rows, period)
     faults += off
@@ -106,6 +110,14 @@ def first_day(measurements: Measurements) -> date:
     """
     if not all(fault.placed for fault in measurements.faults) or not len(measurements):
         complete(measurements)
+    found = _begun_and_ended(measurements)
+    if not found:
+        raise _no_whole_day(measurements)
+    return found[0]
+
+
+def _begun_and_ended(measurements: Measurements) -> list[date]:
+    """The local days that some readings begin and others end."""
     order = np.unique(measurements.instant, return_index=True)[1]
     rows = measurements.where(order)
     instants = rows.instant.tolist()
@@ -113,15 +125,23 @@ def first_day(measurements: Measurements) -> date:
     period = int(steps[0][steps[1].argmax()]) if len(instants) > 1 else 0
     midnights = np.flatnonzero((rows.instant + rows.offset) % DAY_MICROSECONDS < 1_000_000)
     known = set(instants)
+    found = []
     for row in midnights.tolist():
         start = rows.start(row)
         end = day_start(start.date() + DAY, measurements.timezone or start.tzinfo or UTC)
         if (end - EPOCH) // MICROSECOND - period in known:
-            return start.date()
-    raise InvalidInput(
-        f"{measurements.source} has no whole day, only {rows.start(0).isoformat()} to "
-        f"{rows.start(-1).isoformat()}; give readings from midnight on, each with the start of "
-        "its period"
+            found.append(start.date())
+    return found
+
+
+def _no_whole_day(measurements: Measurements) -> InvalidInput:
+    first, last = (
+        measurements.start(int(row))
+        for row in (measurements.instant.argmin(), measurements.instant.argmax())
+    )
+    return InvalidInput(
+        f"{measurements.source} has no whole day, only {first.isoformat()} to "
+        f"{last.isoformat()}; give readings from midnight on, each with the start of its period"
     )
 
 
@@ -164,7 +184,7 @@ def period_of(rows: Measurements) -> timedelta | Fault:
         return Fault(FaultKind.PERIOD, Problem(None, message))
     fault = period_fault(period)
     if fault:
-        message = f"the most common time between readings of a meter is {period}; {fault}"
+        message = f"the most common time between readings of a meter is {duration(period)}; {fault}"
         return Fault(FaultKind.PERIOD, Problem(None, message))
     return period
 
@@ -176,7 +196,7 @@ def off_grid(rows: Measurements, period: timedelta) -> list[Fault]:
         start = rows.start(row)
         message = (
             f"{start.isoformat()} is not a whole number of periods"
-            f" of {period} since 1970-01-01 00:00 UTC"
+            f" of {duration(period)} since 1970-01-01 00:00 UTC"
         )
         faults.append(Fault(FaultKind.GRID, rows.problem(row, message), start.date()))
     return faults
@@ -232,11 +252,18 @@ def _of_days(measurements: Measurements, days: DayRange | None) -> Measurements:
     first, last = (date.fromordinal(int(day)) for day in (found.min(), found.max()))
     wanted = (found >= days.first.toordinal()) & (found <= days.last.toordinal())
     if days.first < first or days.last > last or not wanted.any():
-        named = str(days.first)
-        if days.days > 1:
-            named += f" to {days.last}"
-        raise InvalidInput(
-            f"{measurements.source} has no readings for all of {named};"
-            f" give days from {first} to {last}"
-        )
+        raise _not_for_all_of(days, measurements)
     return measurements.where(wanted)
+
+
+def _not_for_all_of(days: DayRange, measurements: Measurements) -> InvalidInput:
+    whole = _begun_and_ended(measurements)
+    if not whole:
+        return _no_whole_day(measurements)
+    named = str(days.first)
+    if days.days > 1:
+        named += f" to {days.last}"
+    return InvalidInput(
+        f"{measurements.source} has no readings for all of {named};"
+        f" give days from {whole[0]} to {whole[-1]}"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from types import MappingProxyType
 
 import numpy as np
@@ -26,7 +26,7 @@ from energy_chain.meters.measurements import (
     FaultKind,
     Measurements,
 )
-from energy_chain.meters.readings import Problem
+from energy_chain.meters.readings import Problem, ReadingsError
 
 ODD_FACTOR = 10
 """An energy so many times the meter's 99th percentile is shown as odd. It is no fault."""
@@ -34,9 +34,15 @@ ODD_FACTOR = 10
 
 @dataclass(frozen=True, slots=True)
 class MeterSummary:
-    """One meter of a file. Energies are microwatt-hours, of readings that can be used.
+    """One meter of a file. Energies are microwatt-hours.
 
-    `missing` counts the periods without a reading between the first and the last of all meters.
+    Attributes:
+        meter: which.
+        readings: how many can be used.
+        first, last: starts of the first and the last period that has one, of use or not.
+        consumption, production: of the readings that can be used.
+        missing: periods without a reading between the first and the last of all meters.
+        bad: readings whose consumption or production is of no use; a fault says why.
     """
 
     meter: str
@@ -46,6 +52,7 @@ class MeterSummary:
     consumption: int
     production: int
     missing: int
+    bad: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,7 @@ class Inspection:
         odd: what is no fault and worth a look: readings of doubtful quality, energies far above the
             meter's others.
         refusal: why all of it cannot be traded; None when it can.
+        remedy: the end of that, which says what to do and repeats no fault.
         days: the longest run of whole days that can be traded, first and number; None without.
     """
 
@@ -77,6 +85,7 @@ class Inspection:
     faults: tuple[Fault, ...]
     odd: tuple[Problem, ...]
     refusal: str | None
+    remedy: str | None
     days: tuple[date, int] | None
 
     @property
@@ -101,6 +110,7 @@ def inspect(measurements: Measurements) -> Inspection:
             for gap in find_gaps(rows, period):
                 missing[gap.meter] += gap.periods
                 faults.append(gap_fault(rows, gap))
+    refusal = _refusal(measurements)
     ends = (int(rows.instant.argmin()), int(rows.instant.argmax())) if len(rows) else None
     return Inspection(
         source=measurements.source,
@@ -113,7 +123,8 @@ def inspect(measurements: Measurements) -> Inspection:
         meters=tuple(_summaries(rows, missing)),
         faults=tuple(sorted(faults, key=lambda fault: _place(measurements, fault.problem))),
         odd=(*measurements.notes, *_odd(rows)),
-        refusal=_refusal(measurements),
+        refusal=str(refusal) if refusal else None,
+        remedy=_remedy(refusal) if refusal else None,
         days=_whole_days(measurements, rows, faults, period),
     )
 
@@ -123,12 +134,16 @@ def _place(measurements: Measurements, problem: Problem) -> tuple[int, bool, int
     return file, problem.line is None, problem.line or 0
 
 
-def _refusal(measurements: Measurements) -> str | None:
+def _refusal(measurements: Measurements) -> InvalidInput | None:
     try:
         complete(measurements)
     except InvalidInput as error:
-        return str(error)
+        return error
     return None
+
+
+def _remedy(refusal: InvalidInput) -> str:
+    return refusal.remedy if isinstance(refusal, ReadingsError) else str(refusal)
 
 
 def _offset(microseconds: int) -> str:
@@ -142,19 +157,19 @@ def _summaries(rows: Measurements, missing: Mapping[str, int]) -> list[MeterSumm
         of_meter = np.flatnonzero(rows.meter == number)
         if not len(of_meter):
             continue
-        consumption, production = (
-            int(column[of_meter][column[of_meter] != UNUSABLE].sum())
-            for column in (rows.consumption, rows.production)
-        )
+        usable = of_meter[
+            (rows.consumption[of_meter] != UNUSABLE) & (rows.production[of_meter] != UNUSABLE)
+        ]
         summaries.append(
             MeterSummary(
                 meter,
-                len(of_meter),
+                len(usable),
                 rows.start(int(of_meter[0])),
                 rows.start(int(of_meter[-1])),
-                consumption,
-                production,
+                int(rows.consumption[usable].sum()),
+                int(rows.production[usable].sum()),
                 missing=missing.get(meter, 0),
+                bad=len(of_meter) - len(usable),
             )
         )
     return summaries
@@ -189,17 +204,24 @@ def _whole_days(
         fault.day.toordinal() for fault in faults if fault.day and fault.kind is not FaultKind.GAP
     }
     days = rows.days()
-    found, first_rows = np.unique(days, return_index=True)
+    # By time, because a day that a change of the clocks makes longer or shorter begins and ends
+    # with different offsets where the file has no time zone.
+    by_time = np.argsort(rows.instant, kind="stable")
+    found, first = np.unique(days[by_time], return_index=True)
+    last = len(rows) - 1 - np.unique(days[by_time[::-1]], return_index=True)[1]
+    first_rows, last_rows = by_time[first], by_time[last]
     counts = np.bincount(days - found[0], minlength=int(found[-1] - found[0]) + 1)
     best: tuple[date, int] | None = None
     length = 0
-    for day, row in zip(found.tolist(), first_rows.tolist(), strict=True):
-        on_day = date.fromordinal(day)
-        start = rows.start(row)
-        zone = measurements.timezone or start.tzinfo
-        begin = datetime(on_day.year, on_day.month, on_day.day, tzinfo=zone)
-        after = date.fromordinal(day + 1)
-        end = datetime(after.year, after.month, after.day, tzinfo=zone)
+    for day, *ends in zip(found.tolist(), first_rows.tolist(), last_rows.tolist(), strict=True):
+        begin, end = (
+            datetime.combine(
+                date.fromordinal(midnight),
+                time.min,
+                measurements.timezone or rows.start(row).tzinfo,
+            )
+            for midnight, row in zip((day, day + 1), ends, strict=True)
+        )
         wanted = round((end.timestamp() - begin.timestamp()) / period.total_seconds())
         whole = counts[day - found[0]] == wanted * len(rows.meters) and day not in bad
         length = length + 1 if whole else 0

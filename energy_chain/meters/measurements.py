@@ -85,6 +85,7 @@ class Measurements:
         meters: in order of first appearance.
         meter, file: of each row, as an index of `meters` and of `files`.
         line: of each row; what the format counts.
+        by_row: the files that have no lines, whose rows are counted.
         instant, offset: the start of each row's period, or when a register was read.
         consumption, production: in microwatt-hours or, of power, microwatts, not negative;
             UNUSABLE where a fault says so.
@@ -108,6 +109,7 @@ class Measurements:
     production: Integers
     quantity: Quantity = Quantity.ENERGY
     faults: tuple[Fault, ...] = ()
+    by_row: frozenset[str] = frozenset()
     timezone: tzinfo | None = None
     period: timedelta | None = None
     facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -189,13 +191,16 @@ class Measurements:
 
     def place(self, row: int) -> str:
         """The line of a row, for messages that name another line already."""
-        line = f"line {self.line[row]}"
+        line = f"{self._word(row)} {self.line[row]}"
         return line if len(self.files) == 1 else f"{line} of {self.files[self.file[row]]}"
+
+    def _word(self, row: int) -> str:
+        return "row" if self.files[self.file[row]] in self.by_row else "line"
 
     def problem(self, row: int, message: str) -> Problem:
         """A problem at the line of a row."""
         file = None if len(self.files) == 1 else self.files[self.file[row]]
-        return Problem(int(self.line[row]), message, file)
+        return Problem(int(self.line[row]), message, file, self._word(row))
 
     def start(self, row: int) -> datetime:
         """The start of a row's period in local time, with its offset as a fixed one."""
@@ -248,6 +253,7 @@ def combine(parts: Sequence[Measurements], source: str) -> Measurements:
         production=np.concatenate([part.production for part in parts]),
         quantity=parts[0].quantity,
         faults=faults,
+        by_row=frozenset().union(*(part.by_row for part in parts)),
         timezone=parts[0].timezone,
         period=parts[0].period,
         facts=MappingProxyType(dict(_shared(part.facts for part in parts))),

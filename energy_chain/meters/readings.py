@@ -129,16 +129,18 @@ class DayRange:
 class Problem:
     """One reason why readings are refused.
 
-    `line` is None when no line is to blame, `file` where the readings are of one file only.
+    `line` is None when no line is to blame, `file` where the readings are of one file only. `word`
+    is what the format calls its lines.
     """
 
     line: int | None
     message: str
     file: str | None = None
+    word: str = "line"
 
     def __str__(self) -> str:
         place = [self.file] if self.file else []
-        place += [f"line {self.line}"] if self.line is not None else []
+        place += [f"{self.word} {self.line}"] if self.line is not None else []
         return f"{', '.join(place)}: {self.message}" if place else self.message
 
 

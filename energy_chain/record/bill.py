@@ -183,12 +183,17 @@ def read_bill(path: Path) -> Bill:
     try:
         return Bill.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "it"
         raise InvalidInput(
-            f"{path} is no bill: {where}: {first['msg']}; give the JSON document that energy-chain "
-            "record bill wrote"
+            f"{path} is no bill: {_fault(error)}; give the JSON document that energy-chain record "
+            "bill wrote"
         ) from None
+
+
+def _fault(error: ValidationError) -> str:
+    """The first of what is wrong with a document, and where."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}" if where else first["msg"]
 
 
 def bills_of(book: MonthBook, tariff: Tariff | None = None) -> Iterator[Bill]:
@@ -201,7 +206,7 @@ def bill_of(book: MonthBook, meter: int, tariff: Tariff | None = None) -> Bill:
     """The bill of a meter number.
 
     Raises:
-        InvalidInput: no such meter was ever registered.
+        InvalidInput: no such meter was ever registered, or the record says what cannot be.
     """
     statement = book.statements.get(meter)
     if statement is None:
@@ -209,6 +214,16 @@ def bill_of(book: MonthBook, meter: int, tariff: Tariff | None = None) -> Bill:
             f"no meter {meter} is registered on {book.market.address}: give 1 to "
             f"{len(book.statements)}"
         )
+    try:
+        return _bill(book, statement, tariff)
+    except ValidationError as error:
+        raise InvalidInput(
+            f"what the record says of meter {meter} makes no bill ({_fault(error)}): "
+            "energy-chain audit tells where it is wrong"
+        ) from None
+
+
+def _bill(book: MonthBook, statement: Statement, tariff: Tariff | None) -> Bill:
     energy = _energy(statement.usage)
     return Bill(
         format="energy-chain bill 1",
@@ -219,7 +234,7 @@ def bill_of(book: MonthBook, meter: int, tariff: Tariff | None = None) -> Bill:
             time=book.as_of.isoformat(),
         ),
         month=_month(book.month, book.over),
-        meter=MeterOfBill(number=meter, address=statement.address),
+        meter=MeterOfBill(number=statement.usage.meter, address=statement.address),
         energy_wh=energy,
         matches=tuple(_matches(book, statement)),
         proof=Proof(
@@ -406,8 +421,18 @@ def verify(
         tariff = bill.money.tariff if bill.money else None
         again = bill_of(book, bill.meter.number, tariff)
     told, found = (each.model_dump(exclude={"market": {"network"}}) for each in (bill, again))
-    differs = next((name for name in told if told[name] != found[name]), None)
-    return f"{differs} is {str(found[differs])[:200]} by the chain" if differs else ""
+    return next(_differences(told, found), "")
+
+
+def _differences(told: object, found: object, where: str = "") -> Iterator[str]:
+    if isinstance(told, dict) and isinstance(found, dict):
+        for name in told:
+            yield from _differences(told[name], found[name], f"{where}.{name}" if where else name)
+    elif isinstance(told, tuple) and isinstance(found, tuple) and len(told) == len(found):
+        for number, pair in enumerate(zip(told, found, strict=True)):
+            yield from _differences(*pair, f"{where}[{number}]")
+    elif told != found:
+        yield f"{where}: the bill says {str(told)[:100]}, the chain {str(found)[:100]}"
 
 
 def _hex(digest: bytes) -> str:

@@ -41,15 +41,31 @@ def render(bill: Bill) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["kwh"] = kwh
+    environment.filters |= {"kwh": kwh, "moment": _moment, "unsigned": _unsigned}
     days = _days(bill)
     return environment.get_template("bill.html").render(
         bill=bill,
         title=datetime.strptime(bill.month.name, "%Y-%m").strftime("%B %Y"),
+        evidence=_evidence(len(bill.matches)),
         neighbours=_neighbours(bill),
         days=days,
-        most=max((max(day.sold, day.bought) for day in days), default=0) or 1,
+        most=max((max(day.sold, day.bought) for day in days), default=0),
     )
+
+
+def _evidence(matches: int) -> str:
+    if not matches:
+        return "The proof is"
+    return f"Its {'match' if matches == 1 else f'{matches:,} matches'} and the proof are"
+
+
+def _moment(iso: str) -> str:
+    time = datetime.fromisoformat(iso)
+    return f"{time.day} {time:%B %Y, %H:%M}"
+
+
+def _unsigned(amount: str) -> str:
+    return amount.removeprefix("-")
 
 
 def _neighbours(bill: Bill) -> list[Neighbour]:

@@ -59,6 +59,8 @@ def audit_record(
     replay, derivation = Replay(market.period_length), Derivation(market.id)
     rows, difference = 0, ""
     try:
+        if misfit := record.misfit(market):
+            raise Difference(misfit)
         if source is not None:
             _compare_cursor(market, source)
         with record.reading() as connection:

@@ -66,7 +66,7 @@ class Indexer:
     """Keeps the record of one market."""
 
     def __init__(self, record: Record, source: MarketSource) -> None:
-        """Puts the market into the record where it is not there yet."""
+        """Puts the market into the record, under the name that its chain has now."""
         self._record = record
         self._source = source
         self._derivation: Derivation | None = None
@@ -251,7 +251,9 @@ def _enter(record: Record, identity: Identity) -> MarketRow:
     with record.writing(alone=True) as connection:
         found = connection.execute(select(markets).where(same)).first()
         if found is not None:
-            return MarketRow(**found._mapping)
+            renamed = update(markets).where(same).values(network=identity.network)
+            connection.execute(renamed)
+            return _market_row(connection, found.id)
         made = connection.execute(
             insert(markets).values(
                 chain_id=identity.chain_id,

@@ -17,6 +17,7 @@ from functools import reduce
 from typing import Any
 
 from eth_abi.abi import encode
+from eth_abi.exceptions import EncodingError
 from eth_utils.crypto import keccak
 
 NOTHING = bytes(32)
@@ -24,8 +25,15 @@ NOTHING = bytes(32)
 
 
 def leaf(types: Sequence[str], values: Sequence[Any]) -> bytes:
-    """The hash of a row of values of Solidity's types, 32 bytes."""
-    return keccak(keccak(encode(types, values)))
+    """The hash of a row of values of Solidity's types, 32 bytes.
+
+    Raises:
+        ValueError: a value is none of its type.
+    """
+    try:
+        return keccak(keccak(encode(types, values)))
+    except EncodingError as error:
+        raise ValueError(str(error)) from error
 
 
 class Tree:

@@ -17,7 +17,7 @@ Energies are Wh, `from` and `to` the Unix times at which the month begins and en
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -27,7 +27,8 @@ from energy_chain.errors import InvalidInput
 from energy_chain.market import Address
 from energy_chain.record.merkle import Tree, leaf
 from energy_chain.record.queries import MatchLine, Usage, Wanted, matches_of, meters_of, usage_of
-from energy_chain.record.store import MarketRow, Record
+from energy_chain.record.store import ANEW, MarketRow, Record
+from energy_chain.record.tables import blocks
 
 _MATCH = ("uint256",) * 6
 _STATEMENT = (
@@ -164,13 +165,18 @@ def close_month(record: Record, market: MarketRow, month: Month) -> MonthBook:
     """Adds up a month of a market, as of the last block that the record has read.
 
     Raises:
-        InvalidInput: orders of the market never expire, so that they are of no month.
+        InvalidInput: orders of the market never expire, so that they are of no month; or the month
+            is before or after all that was read of the market; or the record is damaged.
     """
     if not market.period_length:
         raise InvalidInput(
             f"orders of {market.address} never expire and so are of no month: only a market with "
             "delivery periods has bills"
         )
+    # Of all tables that takes long; what is hashed is looked at where it is.
+    if misfit := record.misfit(market, (blocks,)):
+        raise InvalidInput(f"the record in {record.place} is damaged: {misfit}; {ANEW}")
+    _refuse_outside(record, market, month)
     first, last = month.periods(market.period_length)
     wanted = Wanted(first, last)
     usages = {
@@ -180,15 +186,42 @@ def close_month(record: Record, market: MarketRow, month: Month) -> MonthBook:
     for match in matches_of(record, market, wanted):
         for meter in {match.producer, match.consumer}:
             matches[meter].append(match)
+    try:
+        statements = dict(_statements(record, market, month, usages, matches))
+    except ValueError as error:
+        raise InvalidInput(f"the record in {record.place} is damaged ({error}): {ANEW}") from None
+    tree = Tree(statement.hash for statement in statements.values())
+    return MonthBook(market, month, statements, tree)
+
+
+def _statements(
+    record: Record,
+    market: MarketRow,
+    month: Month,
+    usages: Mapping[int, Usage],
+    matches: Mapping[int, Sequence[MatchLine]],
+) -> Iterator[tuple[int, Statement]]:
+    first, _ = month.periods(market.period_length)
     span = Span.of(market, month)
-    statements = {}
     for meter, address in meters_of(record, market).items():
         usage = usages.get(meter) or Usage(meter, first, 0, 0, 0, 0, 0, 0)
-        lines = tuple(matches[meter])
+        lines = tuple(matches.get(meter, ()))
         root = matches_root(
             (m.index, m.period, m.producer, m.consumer, m.energy, m.consumed) for m in lines
         )
         hashed = statement_leaf(span, address, usage, root)
-        statements[meter] = Statement(address, usage, lines, hashed)
-    tree = Tree(statement.hash for statement in statements.values())
-    return MonthBook(market, month, statements, tree)
+        yield meter, Statement(address, usage, lines, hashed)
+
+
+def _refuse_outside(record: Record, market: MarketRow, month: Month) -> None:
+    began = record.began(market)
+    if began is None:
+        return
+    # The first period that something can be of may have begun before the market did.
+    times = began - began % market.period_length, market.cursor_time
+    first, last = (datetime.fromtimestamp(time, ZoneInfo(month.timezone)) for time in times)
+    if not (first.year, first.month) <= (month.year, month.month) <= (last.year, last.month):
+        raise InvalidInput(
+            f"nothing of {market.address} is of {month}: by the chain's time the record runs from "
+            f"{first:%Y-%m-%d} to {last:%Y-%m-%d}; give a month of those"
+        )

@@ -7,21 +7,29 @@ file can read it, and the password in a URL is never shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from sqlalchemy import (
     URL,
+    Column,
+    ColumnElement,
     Connection,
     Engine,
+    LargeBinary,
+    String,
+    Table,
+    and_,
     create_engine,
     func,
     insert,
     inspect,
     make_url,
+    not_,
     select,
 )
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -30,11 +38,22 @@ from energy_chain.errors import InvalidInput
 from energy_chain.folders import home_folder
 from energy_chain.market import Address
 from energy_chain.record.plans import tell_sqlite
-from energy_chain.record.tables import METADATA, about, events, markets, matches, orders
+from energy_chain.record.tables import (
+    APPENDED,
+    METADATA,
+    about,
+    blocks,
+    events,
+    markets,
+    matches,
+    orders,
+)
 from energy_chain.sqlite_files import make_private, sqlite_engine
 
 FORMAT = "1"
 """Of the tables; another one is not read."""
+ANEW = "move it away, and energy-chain record update makes a new one"
+"""What to do about a record that is damaged."""
 ALONE = 0x656E6572
 """Number of the lock under which a PostgreSQL server lets one process make tables or markets."""
 
@@ -71,7 +90,7 @@ class MarketRow:
         address: of the contract.
         first_block: the block of the deployment, or one before it.
         period_length: seconds; 0 where orders never expire.
-        network: what the chain was called.
+        network: what the chain was called when it was read last.
         cursor_block: the last block that was read; below `first_block` before the first.
         cursor_hash: its hash; empty before the first.
         cursor_time: its Unix time; 0 before the first.
@@ -141,12 +160,6 @@ class Record:
             ) from error
         try:
             record._prepare(must_exist)
-        except DBAPIError as error:
-            record.close()
-            raise InvalidInput(
-                f"{shown} cannot be used as a record ({type(error.orig).__name__}): check that it "
-                "is one and that its database answers, or give --record another place"
-            ) from None
         except BaseException:
             record.close()
             raise
@@ -173,6 +186,9 @@ class Record:
                     tell_sqlite(connection)
                 connection.execute(insert(about), {"name": "format", "value": FORMAT})
             found = connection.scalar(select(about.c.value).where(about.c.name == "format"))
+            misfit = _misfit(connection, markets) if found == FORMAT else ""
+        if misfit:
+            raise InvalidInput(f"the record in {self.place} is damaged: {misfit}; {ANEW}")
         if found != FORMAT:
             raise InvalidInput(
                 f"the record in {self.place} has format {found}, not {FORMAT}: use the version of "
@@ -193,9 +209,13 @@ class Record:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that reads: all of it as of one moment."""
+        """A transaction that reads: all of it as of one moment.
+
+        Raises:
+            InvalidInput: the database does not answer, or not as a record does.
+        """
         options = {} if self._engine.dialect.name == "sqlite" else _AS_OF_ONE_MOMENT
-        with self._engine.connect().execution_options(**options) as connection:
+        with self._usable(), self._engine.connect().execution_options(**options) as connection:
             yield connection
 
     @contextmanager
@@ -204,14 +224,32 @@ class Record:
 
         Args:
             alone: wait until no other such transaction is under way. In SQLite that is always so.
+
+        Raises:
+            InvalidInput: the database does not answer, or not as a record does.
         """
         with (
+            self._usable(),
             self._engine.connect().execution_options(writes=True) as connection,
             connection.begin(),
         ):
             if alone and connection.dialect.name == "postgresql":
                 connection.execute(select(func.pg_advisory_xact_lock(ALONE)))
             yield connection
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            # What a server says may hold what a URL has of secrets.
+            local = self._engine.dialect.name == "sqlite"
+            reason = str(error.orig) if local else type(error.orig).__name__
+            raise InvalidInput(
+                f"{self.place} cannot be used as a record ({reason}): check that it is one and "
+                "that its database answers, or give --record another place; a damaged one: "
+                f"{ANEW}"
+            ) from None
 
     def markets(self) -> list[MarketRow]:
         """The markets in the record, in the order in which they came into it."""
@@ -259,6 +297,26 @@ class Record:
             "energy-chain record update puts it into it"
         )
 
+    def began(self, market: MarketRow) -> int | None:
+        """Unix time of the first block in which a market logged something; None before one is."""
+        first = (
+            select(blocks.c.timestamp)
+            .where(blocks.c.market == market.id)
+            .order_by(blocks.c.number)
+            .limit(1)
+        )
+        with self.reading() as connection:
+            return connection.scalar(first)
+
+    def misfit(self, market: MarketRow, within: Sequence[Table] = APPENDED) -> str:
+        """The first value of a market that is not of its column's type; empty without any.
+
+        A SQLite file that somebody else writes into takes a text for a number.
+        """
+        with self.reading() as connection:
+            found = (_misfit(connection, table, table.c.market == market.id) for table in within)
+            return next(filter(None, found), "")
+
     def counts(self, market: MarketRow) -> Counts:
         """How much it holds of a market."""
         with self.reading() as connection:
@@ -271,6 +329,33 @@ class Record:
                     for table in (events, orders, matches)
                 )
             )
+
+
+def _misfit(connection: Connection, table: Table, *only: ColumnElement[bool]) -> str:
+    if connection.dialect.name != "sqlite":
+        return ""  # the database sees to it
+    fits = {
+        column.name: func.typeof(column).in_(
+            [_type_of(column), *(["null"] if column.nullable else [])]
+        )
+        for column in table.columns
+    }
+    quoted = [func.quote(column).label(column.name) for column in table.columns]
+    row = connection.execute(
+        select(*quoted, *fits.values()).where(*only, not_(and_(*fits.values()))).limit(1)
+    ).first()
+    if row is None:
+        return ""
+    values = dict(zip(fits, row, strict=False))
+    name = next(name for name, fit in zip(fits, row[len(fits) :], strict=True) if not fit)
+    key = ", ".join(f"{each.name} {values[each.name][:40]}" for each in table.primary_key)
+    return f"table {table.name}, {key}: {name} is {values[name][:80]}, no {_type_of(table.c[name])}"
+
+
+def _type_of(column: Column[Any]) -> str:
+    if isinstance(column.type, LargeBinary):
+        return "blob"
+    return "text" if isinstance(column.type, String) else "integer"
 
 
 _AS_OF_ONE_MOMENT = {"isolation_level": "REPEATABLE READ"}

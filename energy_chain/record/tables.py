@@ -67,8 +67,8 @@ markets = Table(
 )
 """A contract on a chain, and the last block that was read of it.
 
-`genesis` is the hash of the chain's block 0, `network` what the chain was called. Before the first
-block was read `cursor_block` is the one below `first_block` and `cursor_hash` is empty.
+`genesis` is the hash of the chain's block 0, `network` what the chain was called last. Before the
+first block was read `cursor_block` is the one below `first_block` and `cursor_hash` is empty.
 """
 
 blocks = Table(

@@ -21,7 +21,7 @@ from energy_chain.chain import connection as connection_module
 from energy_chain.chain.addresses import parse_address
 from energy_chain.chain.connection import Connection
 from energy_chain.chain.contract_ledger import CALL_GAS, ContractLedger
-from energy_chain.chain.networks import EMBEDDED, EMBEDDED_CHAIN_ID, Network, network_at
+from energy_chain.chain.networks import EMBEDDED, EMBEDDED_CHAIN_ID, GANACHE, Network, network_at
 from energy_chain.chain.sender import TIP, TransactionSender
 from energy_chain.errors import (
     ChainError,
@@ -249,6 +249,14 @@ def test_the_time_of_any_block_can_be_asked_for(connection: Connection) -> None:
 def test_a_node_that_does_not_run_is_unreachable() -> None:
     with pytest.raises(NodeUnreachable, match="check that a node runs there"):
         Connection.open(network_at(unused_url()))
+
+
+def test_a_node_that_does_not_answer_is_told_with_its_host_and_no_secret() -> None:
+    url = unused_url()
+    secret = url.replace("://", "://anna:canary@") + "/key-canary"
+    with pytest.raises(NodeUnreachable, match=f"from ganache at {url} ") as error:
+        Connection.open(replace(GANACHE, url=secret))
+    assert "canary" not in str(error.value)
 
 
 def test_a_node_that_hangs_is_given_up(serve: Callable[..., str], never: Event) -> None:

@@ -233,9 +233,9 @@ def test_days_on_which_the_clocks_change_are_left_out() -> None:
         (np.ones((24, 2)), HOUR, "the first neighbourhood is too small"),
         (np.ones((48, 1)), HOUR, "the first neighbourhood is too small"),
         (np.zeros((48, 3)), HOUR, "the first neighbourhood is too small"),
-        (np.ones((48, 2)), timedelta(hours=2), "readings of 2:00:00 cannot be compared"),
-        (np.ones((96, 2)), timedelta(minutes=45), "cannot be compared by periods of 1:00:00"),
-        (np.ones((192, 2)), timedelta(minutes=40), "cannot be compared by periods of 1:00:00"),
+        (np.ones((48, 2)), timedelta(hours=2), "readings of 120 min cannot be compared"),
+        (np.ones((96, 2)), timedelta(minutes=45), "cannot be compared by periods of 60 min"),
+        (np.ones((192, 2)), timedelta(minutes=40), "cannot be compared by periods of 60 min"),
     ],
     ids=[
         "no whole day",

@@ -367,7 +367,7 @@ def test_a_folder_is_refused(run: Run, tmp_path: Path) -> None:
 
 def test_a_binary_file_is_refused(run: Run, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(bytes(range(256)))
-    refused(run("demo", "--data", tmp_path / "x"), "is not UTF-8 text")
+    refused(run("demo", "--data", tmp_path / "x"), "is no text in UTF-8")
 
 
 def test_a_missing_column_is_refused(run: Run, write: Callable[..., Path]) -> None:

@@ -52,9 +52,12 @@ def test_bills_are_written_as_documents_and_pages(bill: Path) -> None:
 def test_a_bill_is_verified_with_nothing_but_the_node(bill: Path, run: Run, own_home: Path) -> None:
     (own_home / "record.sqlite").unlink()
     (own_home / "deployments.json").unlink()
-    assert "The bill holds: meter 1" in printed(run("verify-bill", bill))
+    contract = json.loads(bill.read_text())["market"]["contract"]
+    shown = printed(run("verify-bill", bill))
+    assert "The bill holds: meter 1" in shown
+    assert f"Contract {contract}, chain " in shown
     told = in_json(run("verify-bill", bill, "--json"))
-    assert (told["difference"], told["against"]) == ("", "chain")
+    assert (told["holds"], told["difference"], told["against"]) == (True, "", "chain")
 
 
 def test_a_bill_that_was_altered_does_not_hold(bill: Path, run: Run) -> None:
@@ -63,7 +66,39 @@ def test_a_bill_that_was_altered_does_not_hold(bill: Path, run: Run) -> None:
     bill.write_text(json.dumps(document))
     outcome = run("verify-bill", bill)
     assert outcome.code == AUDIT_FAILED
-    assert "The bill does not hold: matches is" in outcome.out
+    assert "The bill does not hold: matches[0].block: the bill says " in outcome.out
+    assert json.loads(run("verify-bill", bill, "--json").out)["holds"] is False
+
+
+def test_prices_are_said_to_be_the_issuers(month: str, run: Run, tmp_path: Path) -> None:
+    run("record", "bill", month, "--meter", 1, *PRICES, "--to", tmp_path)
+    shown = printed(run("verify-bill", tmp_path / f"{month}-meter-1.json"))
+    assert "energies and matches follow from the chain" in shown
+    assert "the prices are the issuer's" in shown
+
+
+def test_a_bill_of_another_market_than_the_one_that_is_meant_is_refused(
+    bill: Path, run: Run, neighbourhood: Neighbourhood
+) -> None:
+    root = json.loads(bill.read_text())["proof"]["root"]
+    other = neighbourhood.dev[9]
+    fault = f"is of the market {neighbourhood.address}, not of {other}"
+    refused(run("verify-bill", bill, "--contract", other), fault)
+    refused(run("verify-bill", bill, "--contract", other, "--root", root), fault)
+    printed(run("verify-bill", bill, "--contract", neighbourhood.address.lower()))
+
+
+def test_a_bill_of_another_market_than_the_one_of_this_machine_is_refused(
+    bill: Path, run: Run, neighbourhood: Neighbourhood, own_home: Path
+) -> None:
+    other = in_json(run("deploy", "--json"))["address"]
+    refused(run("verify-bill", bill), f"not of {other}", f"--contract {neighbourhood.address}")
+    printed(run("verify-bill", bill, "--contract", neighbourhood.address))
+    genesis = json.loads(bill.read_text())["market"]["genesis"]
+    known = (own_home / "deployments.json").read_text()
+    # Of a chain of the same id, before it began anew.
+    (own_home / "deployments.json").write_text(known.replace(genesis, "0x" + "1" * 64))
+    printed(run("verify-bill", bill))
 
 
 def test_a_bill_is_held_against_a_published_root_without_a_chain(
@@ -75,6 +110,13 @@ def test_a_bill_is_held_against_a_published_root_without_a_chain(
     outcome = run("verify-bill", bill, "--root", "0x" + "0" * 64, "--json")
     assert outcome.code == AUDIT_FAILED
     assert "its root is" in json.loads(outcome.out)["difference"]
+    for written in (root[2:], root.upper(), f" {root[2:].upper()}"):
+        printed(run("verify-bill", bill, "--root", written))
+
+
+@pytest.mark.parametrize("text", ["abc", "", "0x" + "0" * 63, "0x" + "g" * 64])
+def test_a_root_that_is_none_accuses_nobody(text: str, bill: Path, run: Run) -> None:
+    refused(run("verify-bill", bill, "--root", text), f"--root {text!r} is no root")
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def test_inspect_in_json_has_figures_and_lines(run: Run, homes: Path) -> None:
         "meter": "sun",
         "readings": 24,
         "missing": 0,
+        "bad": 0,
         "first_period": "2020-01-01T00:00:00+01:00",
         "last_period": "2020-01-01T23:00:00+01:00",
         "consumption_kwh": 12.0,
@@ -66,7 +67,51 @@ def test_inspect_in_json_has_figures_and_lines(run: Run, homes: Path) -> None:
 
 
 def test_inspect_says_which_option_is_missing(run: Run, homes: Path) -> None:
-    assert "give its time zone with --timezone" in printed(run("data", "inspect", homes))
+    looked = run("data", "inspect", homes)
+    assert "give its time zone with --timezone" in looked.out
+    assert looked.code == 2
+
+
+def test_inspect_fails_when_no_reading_can_be_used_and_not_when_some_cannot(
+    run: Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "homes.csv"
+    lines = [f"a,2020-01-01T{hour:02}:00Z,1,0" for hour in range(24)]
+    path.write_text("\n".join([HEADER, *lines[:23], "a,today,1,0"]))
+    printed(run("data", "inspect", path))
+    path.write_text("\n".join([HEADER, *("a,today,1,0" for _ in range(24))]))
+    for more in ((), ("--json",)):
+        code, out, err = run("data", "inspect", path, *more)
+        assert code == 2
+        assert out
+        assert err.startswith(f"error: no reading of {path} can be used: correct the file")
+
+
+def test_readings_of_no_use_are_not_counted_among_the_others(run: Run, tmp_path: Path) -> None:
+    lines = [f"a,2020-01-01T{hour:02}:00Z,1,2" for hour in range(24)]
+    for hour, bad in ((3, "-1,2"), (4, "nan,2"), (5, ",2"), (6, "1,x")):
+        lines[hour] = f"a,2020-01-01T{hour:02}:00Z,{bad}"
+    path = tmp_path / "homes.csv"
+    path.write_text("\n".join([HEADER, *lines]))
+    [meter] = in_json(run("data", "inspect", path, "--json"))["meters"]
+    assert (meter["readings"], meter["bad"], meter["missing"]) == (20, 4, 0)
+    assert (meter["consumption_kwh"], meter["production_kwh"]) == (20, 40)
+
+
+def test_a_fault_is_said_once_with_minutes_and_what_to_do(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "homes.csv"
+    path.write_text("\n".join([HEADER, *(f"a,2020-01-01T{n:02}:00Z,1,2" for n in (1, 2, 4))]))
+    out = printed(run("data", "inspect", path))
+    assert out.count("meter a: no reading from") == 1
+    assert out.endswith("readings are never guessed\n")
+    assert "60 min" in out
+    assert "1:00:00 " not in out
+
+
+def test_a_file_without_a_whole_day_is_said_to_have_none(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "homes.csv"
+    path.write_text("\n".join([HEADER, *(f"a,2020-01-01T{n:02}:00Z,1,2" for n in range(5))]))
+    assert "No day is whole, from midnight to midnight" in printed(run("data", "inspect", path))
 
 
 def test_a_file_that_can_be_traded_is_said_to_be(run: Run, tmp_path: Path) -> None:
@@ -79,7 +124,7 @@ def test_a_file_that_can_be_traded_is_said_to_be(run: Run, tmp_path: Path) -> No
 def test_many_faults_are_counted_and_the_first_are_shown(run: Run, tmp_path: Path) -> None:
     lines = [f"a,2020-01-01T{hour:02}:00Z,-1,0" for hour in range(24)]
     (tmp_path / "homes.csv").write_text("\n".join([HEADER, *lines]))
-    out = printed(run("data", "inspect", tmp_path / "homes.csv"))
+    _, out, _ = run("data", "inspect", tmp_path / "homes.csv")
     assert out.count("unusable value: line") == 10
     assert "... 24 in all: 24 unusable value" in out
 

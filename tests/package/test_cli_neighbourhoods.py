@@ -161,8 +161,15 @@ def test_two_sides_are_printed_side_by_side(run: Run, homes: Path) -> None:
     out = printed(run("data", "check", "generated", homes, "--seed", 6, "--days", 2, "--homes", 4))
     assert "generated: median (10 to 90 %)" in out
     assert re.search(r"Energy used, kWh/day +\W homes +\W +[\d.]+ \([\d.]+ to [\d.]+\)", out)
-    assert "generated: 4 homes, 75% of them with solar; 2 whole days in periods of 60 min." in out
-    assert "homes.csv: 3 homes, 67% of them with solar; 3 whole days in periods of 60 min." in out
+    for name, homes, solar, days, last in (
+        ("generated", 4, "75%", 2, "04"),
+        ("homes.csv", 3, "67%", 3, "05"),
+    ):
+        assert (
+            f"{name}: {homes} homes, {solar} of them with solar; {days} whole days from 2024-06-03 "
+            f"to 2024-06-{last} in periods of 60 min." in out
+        )
+    assert "Uneven" not in out
     assert re.search(r"Alike in \d+ of 17 measures\.", out)
     assert re.search(r"of the same side for \d of 6 homes; 3 would be chance\.", out)
 
@@ -182,16 +189,39 @@ def test_files_of_one_name_are_told_apart(run: Run, homes: Path) -> None:
     assert told["alike"]
 
 
+def test_what_is_uneven_to_begin_with_is_said(run: Run, homes: Path) -> None:
+    other = homes.parent / "january.csv"
+    write(generate(homes=3, first=date(2024, 1, 1), days=3, solar_share=0), other)
+    out = printed(run("data", "check", homes, other))
+    assert "in periods of 60 min, summed up from 15 min." in out
+    assert (
+        "Uneven to begin with: the days are not of the same part of the year; 67% and 0% of the "
+        "homes have solar." in out
+    )
+    told = in_json(run("data", "check", homes, other, "--json"))
+    assert len(told["uneven"]) == 2
+    assert [side["own_period_seconds"] for side in told["sides"]] == [3600, 900]
+    assert [side["first_day"] for side in told["sides"]] == ["2024-06-03", "2024-01-01"]
+
+
+def test_a_file_that_is_too_small_is_named(run: Run, homes: Path) -> None:
+    small = homes.parent / "small.csv"
+    write(generate(homes=3, first=DAY, days=1, period=HOUR), small)
+    refused(run("data", "check", small, homes), "small.csv is too small")
+
+
 def test_the_two_sides_are_drawn(run: Run, homes: Path) -> None:
     picture = homes.parent / "check.svg"
-    printed(run("data", "check", homes, "generated", "--plot", picture))
+    out = printed(run("data", "check", homes, "generated", "--plot", picture))
+    assert out.endswith("check.svg.\n")
     text = "".join(ElementTree.parse(picture).getroot().itertext())
     for heading in ("Mean day: homes.csv", "Mean day: generated", "All homes: generated"):
         assert heading in text
     assert "Load duration, home by home" in text
     assert "Energy of a day" in text
     again = homes.parent / "again.svg"
-    printed(run("data", "check", homes, "generated", "--plot", again))
+    told = in_json(run("data", "check", homes, "generated", "--plot", again, "--json"))
+    assert told["plot"] == str(again)
     assert again.read_bytes() == picture.read_bytes()
 
 
@@ -201,7 +231,7 @@ def test_the_two_sides_are_drawn(run: Run, homes: Path) -> None:
         (("generated", "generated"), "give a file for one of them"),
         (("homes.csv", "no.csv"), "no.csv cannot be read"),
         (("homes.csv", "generated", "--plot", "check.pdf"), "is no picture that can be drawn"),
-        (("homes.csv", "generated", "--days", 1), "the second neighbourhood is too small"),
+        (("homes.csv", "generated", "--days", 1), "generated is too small"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -489,6 +490,10 @@ def test_a_neighbourhood_is_replayed(
     }
     assert (told["homes"], told["periods"], told["matches"]) == (2, 4, 1)
     assert (told["requests"], told["releases"]) == (2, 4)
+    assert [(each["home"], each["number"], each["address"]) for each in told["meters"]] == [
+        ("oven", 1, neighbourhood.dev[3]),
+        ("sun", 2, neighbourhood.dev[4]),
+    ]
     # The file's homes are dev3 and dev4, in the order of their names.
     match = neighbourhood.by(0).match_at(0)
     assert [match.producer, match.consumer] == [neighbourhood.dev[4], neighbourhood.dev[3]]
@@ -530,7 +535,33 @@ def test_a_replay_names_kwh(run: Run, neighbourhood: Any, homes: Path) -> None:
     out = printed(run("run", "--data", homes, "--homes", "1"))
     assert re.search(r"Needed\W+1\.900 kWh", out)
     assert f"1 home, {DAY}, 4 periods of 360 min" in out
+    assert re.search(rf"oven\W+1\W+{neighbourhood.dev[3]}", out)
+    assert "sun" not in out
     assert neighbourhood.by(0).release_counter() == 3
+
+
+def test_a_replay_says_when_it_traded_by_the_time_that_bills_go_by(
+    run: Run, neighbourhood: Any, homes: Path
+) -> None:
+    before = neighbourhood.by(0).latest()[1]
+    span = in_json(run("run", "--data", homes, "--json"))["chain_time"]
+    begin, end = (datetime.fromisoformat(span[each]).timestamp() for each in ("from", "to"))
+    assert begin % 900 == 0
+    assert before < begin <= before + 2 * 900
+    assert end == neighbourhood.by(0).latest()[1] >= begin + 3 * 900
+    run("record", "update")
+    assert in_json(run("record", "bill", span["to"][:7], "--json"))["root"]
+    out = printed(run("run", "--data", homes))
+    assert "By the chain's time it traded from " in out
+
+
+def test_of_many_homes_the_first_are_listed(
+    run: Run, neighbourhood: Any, homes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert neighbourhood.address
+    monkeypatch.setattr("energy_chain.cli.operator.SHOWN_METERS", 1)
+    out = printed(run("run", "--data", homes))
+    assert "And 1 more: --json lists all." in out
 
 
 def test_homes_are_the_accounts_that_a_file_says(

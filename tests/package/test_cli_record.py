@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from energy_chain.cli.exit_codes import AUDIT_FAILED
 from energy_chain.record.store import Record
@@ -41,7 +41,7 @@ def test_the_record_is_made_in_the_data_folder_and_brought_up_to_date(
     # Roles, three meters, then two posts, the first of which opens the period, and a match.
     assert (told["events"], told["rolled_back"]) == (3 + 3 + 3 + 1, 0)
     assert (own_home / "record.sqlite").is_file()
-    assert "0 events in 0 blocks added." in printed(run("record", "update"))
+    assert "0 blocks read, 0 events added." in printed(run("record", "update"))
 
 
 def test_the_gas_of_a_transaction_is_that_of_its_receipt(
@@ -68,6 +68,8 @@ def test_what_is_in_a_record_is_shown(traded: Neighbourhood, run: Run) -> None:
     shown = printed(run("record", "show"))
     assert traded.address in shown
     assert f"{market['block']:,}" in shown
+    assert market["begins"] <= market["block_time"]
+    assert f" {market['begins'][:10]} " in shown
 
 
 def test_a_record_that_was_not_filled_yet_is_shown_as_such(
@@ -80,6 +82,7 @@ def test_a_record_that_was_not_filled_yet_is_shown_as_such(
         Indexer(record, FakeChain(contract=neighbourhood.address))
     (market,) = in_json(run("record", "show", "--json"))["markets"]
     assert (market["block"], market["block_hash"], market["events"]) == (None, None, 0)
+    assert market["begins"] is None
     assert neighbourhood.address in printed(run("record", "show"))
 
 
@@ -101,6 +104,57 @@ def test_a_record_that_was_not_made_cannot_be_shown_or_audited(
     for command in (("record", "show"), ("audit", "--offline")):
         refused(run(*command), "there is no record in", "energy-chain record update makes one")
     assert not (own_home / "record.sqlite").exists()
+
+
+def test_a_record_bears_the_name_that_its_network_had_last(traded: Neighbourhood, run: Run) -> None:
+    for network in (traded.node.url, "ganache"):
+        run("record", "update", "--network", network)
+        (market,) = in_json(run("record", "show", "--json"))["markets"]
+        assert market["network"] == network.removeprefix("http://")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("record", "update"),
+        ("record", "show"),
+        ("record", "bill", "2026-08"),
+        ("record", "export", "--to", "tables"),
+        ("audit", "--offline"),
+    ],
+)
+def test_a_record_that_lacks_a_table_is_told_in_a_line(
+    traded: Neighbourhood, run: Run, own_home: Path, command: tuple[str, ...]
+) -> None:
+    traded.match(500, 300)
+    tamper(own_home, text("DROP TABLE matches"))
+    refused(run(*command), "no such table: matches", "energy-chain record update makes a new one")
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ("UPDATE matches SET energy_wh = 'lots'", "table matches, market 1, match_index 0"),
+        ("UPDATE events SET topics = 'none' WHERE log_index = 0", ": topics is 'none', no blob"),
+        ("UPDATE meters SET block = X'00' WHERE number = 1", ": block is X'00', no integer"),
+    ],
+)
+def test_an_audit_names_a_value_that_is_none_of_its_column(
+    traded: Neighbourhood, run: Run, own_home: Path, change: str, fault: str
+) -> None:
+    assert traded.address
+    tamper(own_home, text(change))
+    code, out, err = run("audit", "--offline")
+    assert (code, err) == (AUDIT_FAILED, "")
+    assert fault in out
+
+
+def test_a_record_whose_cursor_is_no_number_is_told_in_a_line(
+    traded: Neighbourhood, run: Run, own_home: Path
+) -> None:
+    assert traded.address
+    tamper(own_home, text("UPDATE markets SET cursor_time = 'noon'"))
+    refused(run("record", "show"), "is damaged: table markets, id 1: cursor_time is 'noon'")
 
 
 def test_what_the_chain_has_taken_back_is_undone_and_told(

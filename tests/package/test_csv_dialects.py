@@ -127,7 +127,98 @@ def test_a_file_in_the_encoding_that_is_said_is_read(write: Callable[..., Path])
     assert read_readings([path], FileOptions(encoding="latin-1")).meters == ("Küche",)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_a_file_that_begins_with_another_byte_order_mark_is_told_its_encoding(
+    read: Reader, encoding: str
+) -> None:
+    lines = LONG, "a,2020-01-01T00:00Z,1,0", "a,2020-01-01T01:00Z,1,0"
+    with pytest.raises(InvalidInput, match=f"text: give --encoding {encoding}$"):
+        read(*lines, encoding=encoding)
+
+
+def test_a_file_of_two_bytes_a_character_is_read_when_that_is_said(
+    write: Callable[..., Path],
+) -> None:
+    path = write(LONG, "ü,2020-01-01T00:00Z,1,0", "ü,2020-01-01T01:00Z,1,0", encoding="utf-16")
+    assert read_readings([path], FileOptions(encoding="utf-16")).meters == ("ü",)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "is no text"),
+        (b"PK\x03\x04\x14\0\x06\0", "spreadsheet has to be saved as one"),
+        (LONG.encode() + b"\na,2020-01-01T00:00Z,\0,0", "is no text"),
+        (b'{"meter": "a"}', "is JSON"),
+        (b'\xef\xbb\xbf[\n  {"meter": "a"}]', "is JSON"),
+        (b"<!DOCTYPE html>\n<html></html>", "is a web page"),
+        (b"\n<HTML lang=en>", "is a web page"),
+    ],
+)
+def test_what_is_no_csv_is_said_to_be_none(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "home.csv"
+    path.write_bytes(content)
+    with pytest.raises(InvalidInput, match=said) as error:
+        measure([path], FileOptions())
+    assert "--column" not in str(error.value)
+
+
+@pytest.mark.parametrize("first", ["sep=;", "SEP=;", '"sep=;"'])
+def test_a_separator_that_the_first_line_names_is_taken(read: Reader, first: str) -> None:
+    header = "meter;period_start;consumption_kwh;production_kwh"
+    lines = [f"a;2020-01-01T0{hour}:00Z;0,5;0" for hour in range(2)]
+    assert consumed(read(first, header, *lines)) == [0.5, 0.5]
+    with pytest.raises(ReadingsError, match="line 5: consumption 'x' is not a number"):
+        read(first, header, *lines, "a;2020-01-01T02:00Z;x;0")
+    with pytest.raises(InvalidInput, match="has no header"):
+        read(first)
+
+
+def test_decimal_commas_between_commas_are_named_as_the_reason_of_columns_too_many(
+    read: Reader,
+) -> None:
+    with pytest.raises(ReadingsError, match=r"line 2: 6 columns where the header has 4: decimals"):
+        read(LONG, "a,2020-01-01T00:00Z,0,5,1,25")
+    for line in ("a,2020-01-01T00:00Z,0", "a,2020-01-01T00:00Z,0,5,note,other"):
+        with pytest.raises(ReadingsError, match="columns where the header has 4;"):
+            read(LONG, line)
+
+
 # ------------------------------------------------------------------ columns
+
+
+UNITS = "meter,period_start,{},{}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("consumption_mwh", "consumption (MWh)", "energy [GJ]", "used/MW", "consumption.kVA"),
+        *("consumption_watts", "MWh"),
+    ],
+)
+def test_a_unit_that_a_column_names_and_nobody_reads_is_refused(read: Reader, name: str) -> None:
+    header = UNITS.format(name, "production_kwh")
+    lines = "a,2020-01-01T00:00Z,1,0", "a,2020-01-01T01:00Z,1,0"
+    columns = Columns(consumption=name)
+    with pytest.raises(ReadingsError, match=r"by its name, a unit that is not read.* --unit"):
+        read(header, *lines, columns=columns)
+    said = Columns(consumption=name, production="production_kwh")
+    assert consumed(read(header, *lines, columns=said, unit=Unit.KWH)) == [1, 1]
+
+
+def test_a_unit_in_brackets_is_read(read: Reader) -> None:
+    columns = Columns(consumption="used [Wh]", production="-")
+    header = UNITS.format("used [Wh]", "note")
+    lines = "a,2020-01-01T00:00Z,1,0", "a,2020-01-01T01:00Z,1,0"
+    assert consumed(read(header, *lines, columns=columns)) == [0.001, 0.001]
+
+
+def test_several_units_are_not_answered_with_the_columns_that_are_known(read: Reader) -> None:
+    with pytest.raises(ReadingsError, match="several units: kW, kWh") as error:
+        read(UNITS.format("consumption_kw", "production_kwh"), "a,2020-01-01T00:00Z,1,0")
+    assert "write all values in one unit" in str(error.value)
+    assert "--column" not in str(error.value)
 
 
 def test_imports_and_exports_at_the_grid_are_consumption_and_production(read: Reader) -> None:
@@ -149,7 +240,10 @@ def test_columns_of_two_units_are_refused(read: Reader) -> None:
 
 def test_a_file_without_production_has_to_say_so(read: Reader) -> None:
     lines = "meter,period_start,consumption_kwh", "a,2020-01-01T00:00Z,1", "a,2020-01-01T01:00Z,1"
-    with pytest.raises(ReadingsError, match="no column 'production_kwh'"):
+    with pytest.raises(
+        ReadingsError,
+        match=r"no column 'production_kwh'.*--column production=- where there is",
+    ):
         read(*lines)
     assert produced(read(*lines, columns=Columns(production="-"))) == [0, 0]
 

@@ -96,6 +96,16 @@ def test_days_on_which_the_clocks_change_are_whole(look: Callable[..., Inspectio
     assert look(*lines[:-1], options=FileOptions(timezone=BERLIN)).days == (date(2020, 10, 24), 2)
 
 
+def test_days_on_which_the_clocks_change_are_whole_by_the_offsets_of_the_file(
+    look: Callable[..., Inspection],
+) -> None:
+    before = hours("a", "2020-10-25T00:00+02:00", 3)
+    assert look(*before, *hours("a", "2020-10-25T02:00+01:00", 22)).days == (date(2020, 10, 25), 1)
+    assert look(*before, *hours("a", "2020-10-25T02:00+01:00", 21)).days is None
+    spring = [*hours("a", "2020-03-29T00:00+01:00", 2), *hours("a", "2020-03-29T03:00+02:00", 21)]
+    assert look(*spring).days == (date(2020, 3, 29), 1)
+
+
 def test_offsets_are_those_of_local_time(look: Callable[..., Inspection]) -> None:
     lines = hours("a", "2020-10-24T00:00+02:00", 73)
     assert look(*lines, options=FileOptions(timezone=BERLIN)).offsets == ("+01:00", "+02:00")
@@ -222,4 +232,22 @@ def test_parquet_energies_out_of_range_are_faults(
     table = table.set_column(at, table.schema.field(at), pa.array([-1, 5], pa.int64()))
     pq.write_table(table, path)
     [fault] = measure([path], FileOptions()).faults
-    assert (fault.kind, fault.problem.line) == (FaultKind.VALUE, 1)
+    assert fault.kind is FaultKind.VALUE
+    assert str(fault.problem).startswith("row 1: production of -1")
+    [meter] = inspect(measure([path], FileOptions())).meters
+    assert (meter.readings, meter.bad, meter.production) == (1, 1, 5)
+
+
+def test_rows_of_a_table_are_not_called_lines_beside_the_lines_of_a_file(
+    measured: Callable[..., Measurements], tmp_path: Path
+) -> None:
+    path = tmp_path / "out.parquet"
+    write_parquet(measured(*hours("a", "2020-01-01T00:00+00:00", 2)), path)
+    text = "\n".join([HEADER, *hours("a", "2020-01-01T01:00+00:00", 3)])
+    (tmp_path / "homes.csv").write_text(text)
+    both = [tmp_path / "homes.csv", path]
+    first, second = (inspect(measure(files, FileOptions())).faults for files in (both, both[::-1]))
+    assert "out.parquet, row 2: " in str(first[0].problem)
+    assert "line 2 of " in str(first[0].problem)
+    assert "homes.csv, line 2: " in str(second[0].problem)
+    assert "row 2 of " in str(second[0].problem)

@@ -310,6 +310,21 @@ def test_a_day_that_is_not_in_the_file_is_refused_with_those_that_are(
         read(*hourly("a", "2016-08-01T00:00Z", 48), days=DayRange(day))
 
 
+@pytest.mark.parametrize("day", [date(2016, 7, 31), date(2016, 8, 3), date(2018, 1, 1)])
+def test_days_that_are_advised_are_whole(read: Reader, day: date) -> None:
+    lines = hourly("a", "2016-07-31T23:00Z", 50)  # an hour of the day before, and of that after
+    with pytest.raises(
+        InvalidInput,
+        match=rf"no readings for all of {day}; give days from 2016-08-01 to 2016-08-02",
+    ):
+        read(*lines, days=DayRange(day))
+
+
+def test_a_day_of_a_file_without_a_whole_one_is_not_advised_to_be_another(read: Reader) -> None:
+    with pytest.raises(InvalidInput, match="has no whole day, only 2016-08-01T05"):
+        read(*hourly("a", "2016-08-01T05:00Z", 5), days=DayRange(date(2016, 8, 2)))
+
+
 def test_a_day_between_others_that_has_no_readings_is_refused(read: Reader) -> None:
     lines = hourly("a", "2016-08-01T00:00Z", 24) + hourly("a", "2016-08-03T00:00Z", 24)
     with pytest.raises(InvalidInput, match="no readings for all of 2016-08-02"):
@@ -341,7 +356,7 @@ def test_an_unusable_period_is_refused(read: Reader, second: str, fault: str) ->
 
 def test_a_start_off_the_grid_of_periods_is_refused(read: Reader) -> None:
     lines = [*hourly("a", "2016-08-01T00:00Z", 4), "a,2016-08-01T04:05Z,1,1"]
-    with pytest.raises(ReadingsError, match=r"line 6: .* whole number of periods of 1:00:00"):
+    with pytest.raises(ReadingsError, match=r"line 6: .* whole number of periods of 60 min"):
         read(*lines)
 
 
@@ -368,7 +383,7 @@ def test_a_directory_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_utf_8_text_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "home.csv").write_bytes(HEADER.encode("utf-16"))
+    (tmp_path / "home.csv").write_bytes(f"{HEADER},ü".encode("latin-1"))
     with pytest.raises(InvalidInput, match="not UTF-8 text"):
         read_csv(tmp_path / "home.csv")
 

@@ -123,7 +123,7 @@ def test_what_is_read_between_the_borders_is_not_needed(read: Reader) -> None:
 
 def test_registers_that_are_read_often_need_a_period(read: Reader) -> None:
     lines = [f"2020-01-01T00:00:{second:02}Z,{second},0" for second in range(0, 60, 10)]
-    with pytest.raises(InvalidInput, match=r"a reading every 0:00:10: say .*--period 15min"):
+    with pytest.raises(InvalidInput, match=r"a reading every 10 s: say .*--period 15min"):
         read(*lines)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from energy_chain.errors import ChainError, InvalidInput
 from energy_chain.meters import generate
+from energy_chain.plots import draw_simulation
 from energy_chain.replay import Trade
 from energy_chain.simulation import (
     DAYS_AT_ONCE,
@@ -24,7 +25,7 @@ from energy_chain.simulation import (
     trade_community,
 )
 
-from .command_line import Run
+from .command_line import Run, printed, refused
 
 DAY = date(2026, 6, 21)
 HOUR = timedelta(hours=1)
@@ -115,6 +116,42 @@ def test_the_command_tells_sizes_and_communities_and_draws_them(tmp_path: Path, 
     sums = sum(each["matched_wh"] for each in result["communities"] if each["homes"] == 6)
     assert result["sizes"][1]["energy_wh"]["matched"] == sums
     assert "Need met locally" in picture.read_text()
+    assert result["plot"] == str(picture)
+    assert result["sizes"][0]["median_local_share"] == pytest.approx(
+        sum(result["sizes"][0]["local_shares"]) / 2
+    )
+
+
+def of_size(homes: int, *matched: int) -> list[Outcome]:
+    return [
+        Outcome(
+            Community(number, homes, DAY),
+            Trade(homes=homes, needed=100, offered=50, matched=each, posting_gas=1_000),
+        )
+        for number, each in enumerate(matched)
+    ]
+
+
+def test_the_median_of_an_even_number_is_between_the_two_in_the_middle() -> None:
+    [size] = by_size(of_size(3, 10, 20, 40, 50))
+    assert size.median_local_share == pytest.approx(0.3)
+    [share] = draw_simulation([size]).axes[0].lines
+    assert list(share.get_ydata()) == [pytest.approx(30)]
+
+
+def test_a_picture_of_one_size_shows_its_spread_and_room_above_its_points() -> None:
+    figure = draw_simulation(by_size(of_size(3, 10, 20, 40)))
+    [spread] = figure.axes[0].collections
+    assert spread.get_segments()[0][:, 1].tolist() == [10, 40]
+    for axes in figure.axes:
+        assert axes.get_ylim() == (0, pytest.approx(1.1 * axes.dataLim.y1))
+
+
+def test_communities_without_a_need_can_be_drawn() -> None:
+    nothing = Outcome(Community(0, 2, DAY), Trade(homes=2))
+    figure = draw_simulation(by_size([nothing]))
+    assert figure.axes[0].get_ylim() == (0, 1)
+    assert by_size([nothing])[0].median_local_share is None
 
 
 def test_a_file_of_measured_homes_is_a_community(tmp_path: Path, run: Run) -> None:
@@ -130,6 +167,25 @@ def test_a_file_of_measured_homes_is_a_community(tmp_path: Path, run: Run) -> No
     assert (community["homes"], community["matched_wh"]) == (2, 24 * 300)
     table = run("simulate", "--data", str(file), "--days", "1").out
     assert "100.0%" in table
+    assert "per home and day" in table
+
+
+def test_so_many_homes_of_a_file_are_taken_as_are_wanted(tmp_path: Path, run: Run) -> None:
+    file = tmp_path / "homes.csv"
+    lines = [
+        f"{meter},2026-06-21T{hour:02}:00Z,0.1,0.2" for hour in range(24) for meter in ("a", "b")
+    ]
+    file.write_text("\n".join(["meter,period_start,consumption_kwh,production_kwh", *lines]))
+    given = "simulate", "--data", str(file), "--days", "1", "--workers", "1"
+    told = json.loads(run(*given, "--homes", "1,2", "--json").out)
+    assert [each["homes"] for each in told["communities"]] == [1, 2]
+    refused(run(*given, "--homes", "3"), "--homes 3: ", "homes.csv has 2; give at most as many")
+
+
+def test_a_picture_that_was_drawn_is_named(tmp_path: Path, run: Run) -> None:
+    picture = tmp_path / "size.png"
+    given = "simulate", "--homes", "2", "--communities", "1", "--days", "1", "--plot", str(picture)
+    assert f"{picture} written." in printed(run(*given))
 
 
 @pytest.mark.parametrize("homes", ["", "ten", "0", "5,-1"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from energy_chain.errors import InvalidInput
-from energy_chain.units import kwh, parse_duration, parse_energy
+from energy_chain.units import duration, kwh, parse_duration, parse_energy
 
 energies = st.integers(0, 10**30)
 
@@ -125,6 +126,16 @@ def test_the_longest_energy_is_exact() -> None:
 )
 def test_a_duration_has_its_unit(text: str, seconds: int) -> None:
     assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(900, "15 min"), (3_600, "60 min"), (90, "90 s"), (60.5, "60.5 s"), (86_400, "1440 min")],
+)
+def test_a_duration_is_shown_with_the_unit_that_leaves_nothing_out(
+    seconds: float, text: str
+) -> None:
+    assert duration(timedelta(seconds=seconds)) == text
 
 
 def test_no_time_at_all_is_no_duration() -> None:

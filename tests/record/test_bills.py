@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from energy_chain.errors import InvalidInput
 from energy_chain.market import Release, Request
@@ -33,14 +35,13 @@ class Town:
     """A market of three meters whose clock can be set."""
 
     def __init__(self, period_length: int = QUARTER) -> None:
-        self.time = 0
+        self.at("2026-07-31T20:00")
         domain = OrderDomain(1337, CONTRACT)
         owner, aggregator, operator = ROLES
         market = MemoryLedger.deploy(
             owner, aggregator, operator, period_length, lambda: self.time, domain
         )
         self.operator = market.as_account(operator)
-        self.at("2026-07-31T20:00")
         self.operator.register_meters(METERS)
 
     def at(self, time: str) -> None:
@@ -126,9 +127,43 @@ def test_the_months_are_those_of_the_time_zone(close: Callable[..., MonthBook]) 
 
 
 def test_a_meter_that_did_nothing_has_a_bill_of_zeros(close: Callable[..., MonthBook]) -> None:
-    bill = bill_of(close(Month(2026, 6)), 3)
+    bill = bill_of(close(JULY), 3)
     assert (bill.matches, bill.energy_wh.needed) == ((), 0)
     assert not list(faults_of(bill))
+
+
+@pytest.mark.parametrize("month", [(2026, 6), (2026, 10), (1, 1), (9999, 12)])
+def test_a_month_outside_the_record_has_no_bills(
+    month: tuple[int, int], close: Callable[..., MonthBook]
+) -> None:
+    with pytest.raises(InvalidInput, match=r"the record runs from 2026-07-31 to 2026-09-01"):
+        close(Month(*month))
+
+
+def test_a_market_that_begins_within_a_long_period_has_the_month_in_which_that_begins() -> None:
+    town = Town(period_length=31 * 86_400)
+    town.trades("2026-08-01T00:00", {1: 500}, {2: 300}, draw=True)
+    with Record.temporary() as record:
+        Indexer(record, town.source).update()
+        book = close_month(record, record.market(), JULY)
+    assert book.statements[2].usage.bought == 300
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ("UPDATE matches SET energy_wh = 'lots'", "is damaged .*'lots'"),
+        ("UPDATE matches SET energy_wh = -5", "is damaged .*-5"),
+        ("UPDATE blocks SET timestamp = 'noon'", "timestamp is 'noon', no integer"),
+        ("UPDATE markets SET genesis = '0x'", "makes no bill .*genesis"),
+        ("UPDATE orders SET meter = NULL", "makes no bill .*to_grid"),
+    ],
+)
+def test_a_record_that_is_damaged_gives_no_bill(change: str, fault: str, books: Record) -> None:
+    with books.writing() as connection:
+        connection.execute(text(change))
+    with pytest.raises(InvalidInput, match=fault):
+        bill_of(close_month(books, books.market(), AUGUST), 1)
 
 
 def test_money_follows_from_energies_and_prices(august: list[Bill]) -> None:
@@ -205,12 +240,28 @@ def test_what_was_changed_does_not_add_up(
     [
         (lambda b: b["as_of"].update(hash="0x" + "0" * 64), "is not 0x000"),
         (lambda b: b["as_of"].update(block=99), "block 99 is not"),
-        (lambda b: b["as_of"].update(time="2026-08-01T00:00:00+00:00"), "as_of is"),
+        (
+            lambda b: b["as_of"].update(time="2026-08-01T00:00:00+00:00"),
+            "as_of.time: the bill says 2026-08-01T00",
+        ),
         (lambda b: b["market"].update(period_length=60), "periods last 900 s"),
         (lambda b: b["market"].update(first_block=1), "does not begin with a deployment"),
-        (lambda b: b["month"].update(over=False), "month is"),
-        (lambda b: b["matches"][0].update(block=1), "matches is"),
-        (lambda b: b["matches"][0].update(producer_address=METERS[2]), "matches is"),
+        (
+            lambda b: b["month"].update(over=False),
+            "month.over: the bill says False, the chain True",
+        ),
+        (
+            lambda b: b["matches"][0].update(block=1),
+            "matches[0].block: the bill says 1, the chain ",
+        ),
+        (
+            lambda b: b["matches"][2].update(begins="2026-08-31"),
+            "matches[2].begins: the bill says 2026-08-31, the chain 2026-08-14T12:00:00+00:00",
+        ),
+        (
+            lambda b: b["matches"][0].update(producer_address=METERS[2]),
+            f"matches[0].producer_address: the bill says {METERS[2]}, the chain 0x",
+        ),
     ],
 )
 def test_what_adds_up_and_is_not_so_differs_from_the_chain(
@@ -258,6 +309,13 @@ def test_what_is_no_bill_is_refused(content: str, tmp_path: Path) -> None:
         read_bill(file)
 
 
+def test_what_is_no_json_is_said_to_be_none(tmp_path: Path) -> None:
+    file = tmp_path / "bill.json"
+    file.write_text("nonsense")
+    with pytest.raises(InvalidInput, match="is no bill: Invalid JSON"):
+        read_bill(file)
+
+
 def test_a_number_that_is_no_whole_watt_hours_is_named(august: list[Bill], tmp_path: Path) -> None:
     document = json.loads(august[0].to_json())
     document["energy_wh"]["sold"] = "500"
@@ -298,3 +356,28 @@ def test_a_page_tells_what_the_bill_does_and_loads_nothing(august: list[Bill]) -
 def test_a_page_escapes_what_a_bill_says(august: list[Bill]) -> None:
     told = altered(august[0], lambda b: b["market"].update(network="<b>fine</b>"))
     assert "<b>fine" not in render(told)
+
+
+def test_a_page_says_times_as_people_do(close: Callable[..., MonthBook]) -> None:
+    page = render(bill_of(close(Month(2026, 8, "Europe/Berlin")), 1))
+    assert "1 August 2026, 00:00 to 1 September 2026, 00:00 (Europe/Berlin)" in page
+    assert "1 September 2026, 00:00 UTC<" in page
+    assert "T00:00" not in page
+
+
+def test_what_is_paid_to_the_home_has_words_and_no_sign(august: list[Bill]) -> None:
+    money = august[2].money
+    assert money is not None
+    assert not money.total.startswith("-")
+    assert "To be paid to you" not in render(august[2])
+    paid = altered(august[2], lambda b: b["money"].update(total="-2.13"))
+    assert re.search(r"To be paid to you</td><td></td><td[^>]*>2\.13<", render(paid))
+
+
+def test_a_page_of_a_month_without_trade_has_no_axis(close: Callable[..., MonthBook]) -> None:
+    page = render(bill_of(close(JULY), 3))
+    assert "Nothing was traded with neighbours" in page
+    assert "<svg" not in page
+    assert "<p>The proof is in the JSON document" in page
+    assert "<p>Its match and the proof are in" in render(bill_of(close(JULY), 1))
+    assert "<p>Its 4 matches and the proof are in" in render(bill_of(close(), 1))

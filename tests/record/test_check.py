@@ -93,6 +93,24 @@ def test_a_record_is_audited_without_a_chain_and_the_report_says_so(record: Reco
     assert not report.against_chain
 
 
+@pytest.mark.parametrize(
+    ("table", "values"),
+    [
+        (tables.transactions, {"gas_used": 1}),
+        (tables.transactions, {"gas_price": 1}),
+        (tables.transactions, {"sender": "0x" + "1" * 40}),
+        (tables.transactions, {"hash": "0x" + "1" * 64}),
+        (tables.blocks, {"hash": "0x" + "1" * 64}),
+    ],
+)
+def test_what_no_log_tells_is_found_with_the_chain_alone(
+    record: Record, fake: FakeChain, table: Table, values: dict[str, Any]
+) -> None:
+    tamper(record, table, {tables.block_column(table).name: 2}, **values)
+    assert audited(record, None).clean
+    assert not audited(record, fake).clean
+
+
 def test_stretches_of_a_record_join_up(
     record: Record, fake: FakeChain, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,19 @@ _SEPARATORS = ",;\t|"
 _SHOWN_COLUMNS = 20
 _WORDS = {"consumption": ("consumption", "import"), "production": ("production", "export")}
 _UNITS = {unit.lower(): unit for unit in Unit}
+_PREFIXES = ("", "k", "m", "g", "t", "kilo", "mega", "giga", "tera")
+# Left out are V, A and J, which may as well be the names of meters.
+_OTHER_UNITS = {
+    *(prefix + unit for prefix in _PREFIXES for unit in ("wh", "w", "va", "vah", "var", "varh")),
+    *(
+        prefix + unit + ending
+        for prefix in _PREFIXES
+        for unit in ("watt", "watthour", "joule")
+        for ending in ("", "s")
+    ),
+    *("kj", "mj", "gj", "tj", "ws", "kws", "cal", "kcal", "mcal", "btu", "kbtu", "mbtu", "mmbtu"),
+    *("therm", "therms"),
+} - _UNITS.keys()
 _OF_METER = re.compile(
     r"(?P<meter>.+?)[ _.:/-](?P<word>consumption|production|import|export)"
     r"(?:[ _]\(?(?P<unit>kwh|wh|kw|w)\)?)?",
@@ -70,11 +83,11 @@ _Item = TypeVar("_Item", bound=Hashable)
 
 
 class _NoSuchColumns(Exception):
-    """Faults of a header, and the roles of columns that are to be named."""
+    """Faults of a header, the roles of columns that are to be named, and what else may be done."""
 
-    def __init__(self, faults: Sequence[str], roles: Iterable[str]) -> None:
+    def __init__(self, faults: Sequence[str], roles: Iterable[str], unit: str | None) -> None:
         super().__init__()
-        self.faults, self.roles = faults, list(roles)
+        self.faults, self.roles, self.unit = faults, list(roles), unit
 
 
 def find_separator(line: str, columns: Columns, source: str) -> str:
@@ -97,6 +110,12 @@ def find_separator(line: str, columns: Columns, source: str) -> str:
         f"{source}: its columns may be separated by {shown_ones}: give a header with one of "
         f"these only, or with a column named {columns.period_start!r}"
     )
+
+
+def named_separator(line: str) -> str | None:
+    """The separator that the first line names in the manner of Excel, `sep=;`; None in others."""
+    found = re.fullmatch(rf'"?sep=([{_SEPARATORS}])"?', line.strip("\r\n "), re.IGNORECASE)
+    return found[1] if found else None
 
 
 def find_decimal(cells: Iterable[str], source: str) -> DecimalMark:
@@ -142,15 +161,25 @@ def find_layout(
         listed = ", ".join(shown(name) for name in names[:_SHOWN_COLUMNS])
         more = ", ..." if len(names) > _SHOWN_COLUMNS else ""
         message = f"{'; '.join(found.faults)}; the columns found are {listed}{more}"
-        remedy = "name the file's columns with " + " ".join(
-            f"--column {role}=NAME" for role in found.roles
-        )
+        remedies = [found.unit] if found.unit else []
+        if found.roles:
+            roles = " ".join(f"--column {role}=NAME" for role in found.roles)
+            remedies.append(f"name the file's columns with {roles}")
+        remedy = "; ".join(remedies)
+        if "production" in found.roles:
+            remedy += f", or --column production={NO_COLUMN} where there is none"
         if options.format is None and "meter" in found.roles:
             remedy += (
                 ", or give --format single for a file of one meter, --format wide for one with "
                 "columns for each meter"
             )
         raise ReadingsError([Problem(line, message)], source, remedy) from None
+
+
+_ONE_UNIT = (
+    "write all values in one unit, kWh, Wh, kW or W, or say with --unit which they have if a name "
+    "is wrong about it"
+)
 
 
 def _layout(names: list[str], options: FileOptions, meter: str) -> Layout:
@@ -212,10 +241,13 @@ def _long(names: list[str], options: FileOptions, meter: str | None, alone: str)
             faults.append(f"column {name!r} cannot be {same} at once")
     used = [str(roles[direction]) for direction in DIRECTIONS]
     unit, doubt = _unit(options, used)
-    faults += doubt
-    if faults:
-        missing = [role for role, name in roles.items() if name not in names]
-        raise _NoSuchColumns(faults, missing or DIRECTIONS)
+    if faults or doubt:
+        missing = [role for role, name in roles.items() if name not in (*names, NO_COLUMN)]
+        raise _NoSuchColumns(
+            [*faults, *doubt],
+            missing or (DIRECTIONS if faults else ()),
+            _ONE_UNIT if doubt else None,
+        )
     at = {
         role: None if name == NO_COLUMN else names.index(name or "") for role, name in roles.items()
     }
@@ -263,9 +295,11 @@ def _columns_of_meters(
     if not found:
         faults.append("no column of a meter")
     unit, doubt = _unit(options, [name for _, _, name in found])
-    faults += doubt
-    if faults:
-        raise _NoSuchColumns(faults, ["period_start", "consumption:METER", "production:METER"])
+    if faults or doubt:
+        roles = ["period_start", "consumption:METER", "production:METER"]
+        raise _NoSuchColumns(
+            [*faults, *doubt], roles if faults else (), _ONE_UNIT if doubt else None
+        )
     at: dict[str, dict[str, int]] = {}
     for direction, meter, name in found:
         at.setdefault(meter, {})[direction] = names.index(name)
@@ -285,11 +319,17 @@ def _unit(options: FileOptions, names: Iterable[str]) -> tuple[Unit, list[str]]:
     """The unit of values, and what is in doubt about it."""
     if options.unit is not None:
         return options.unit, []
-    told = set()
+    told, doubt = set(), []
     for name in names:
-        ending = re.split(r"[ _(]", name.rstrip(")"))[-1].lower()
-        if ending in _UNITS and ending != name.lower():
-            told.add(_UNITS[ending])
+        ending = re.split(r"[\W_]+", name.rstrip(")] "))[-1]
+        if name == "W":  # as it may be the name of a meter
+            continue
+        if ending.lower() in _UNITS:
+            told.add(_UNITS[ending.lower()])
+        elif ending.lower() in _OTHER_UNITS:
+            doubt.append(f"column {name!r} is in {ending} by its name, a unit that is not read")
     if len(told) > 1:
-        return Unit.KWH, [f"the columns' names have several units: {', '.join(sorted(told))}"]
+        doubt.append(f"the columns' names have several units: {', '.join(sorted(told))}")
+    if doubt:
+        return Unit.KWH, doubt
     return (told.pop() if told else Unit.KWH), []

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import os
 import re
 from collections.abc import Iterator
 from datetime import date, tzinfo
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol, TextIO
@@ -21,6 +23,7 @@ from energy_chain.meters.files.csv_header import (
     find_decimal,
     find_layout,
     find_separator,
+    named_separator,
 )
 from energy_chain.meters.files.energies import to_energies
 from energy_chain.meters.files.file_options import (
@@ -58,6 +61,17 @@ _PRECISE = Context(prec=200)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d\d?)?", re.ASCII)
 _NUMBER_LENGTH = 60
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
+_LOOKED_AT = 8192
+_UTF_8 = "utf-8-sig"
+# That of UTF-32 begins with that of UTF-16.
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_NO_TEXT = re.compile(rb"[\0-\x08\x0e-\x19]")
+_JSON = re.compile(rb"(\xef\xbb\xbf)?\s*(\{|\[\s*[\[{])")
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
@@ -125,10 +139,13 @@ def measure_csv(path: str | os.PathLike[str], options: FileOptions) -> Measureme
     """
     source = str(path)
     try:
+        with Path(path).open("rb") as raw:
+            start = raw.read(_LOOKED_AT)
+        _refuse_what_is_no_csv(start, source, options)
         with Path(path).open(encoding=_encoding(options), newline="") as file:
             return _File(file, source, options).measured()
     except UnicodeError:
-        named = "UTF-8" if _encoding(options) == "utf-8-sig" else options.encoding
+        named = "UTF-8" if _encoding(options) == _UTF_8 else options.encoding
         raise InvalidInput(
             f"{path} is not {named} text; give a CSV file in {named}, or say its encoding, such as "
             "--encoding latin-1"
@@ -141,7 +158,22 @@ def measure_csv(path: str | os.PathLike[str], options: FileOptions) -> Measureme
 
 def _encoding(options: FileOptions) -> str:
     """The encoding; of UTF-8 the one that leaves out a byte order mark."""
-    return "utf-8-sig" if options.encoding.lower() in ("utf-8", "utf8") else options.encoding
+    return _UTF_8 if options.encoding.lower() in ("utf-8", "utf8") else options.encoding
+
+
+def _refuse_what_is_no_csv(start: bytes, source: str, options: FileOptions) -> None:
+    """Raises InvalidInput, with what to do, by the first bytes of a file."""
+    if _encoding(options) == _UTF_8:  # whoever names another knows that it is text
+        found = next((name for mark, name in _MARKS.items() if start.startswith(mark)), None)
+        if found:
+            raise InvalidInput(f"{source} is {found.upper()} text: give --encoding {found}")
+        if _NO_TEXT.search(start):
+            raise InvalidInput(
+                f"{source} is no text in UTF-8: give a CSV file (a spreadsheet has to be saved as "
+                "one), or say its encoding, such as --encoding utf-16-le"
+            )
+    if _JSON.match(start):
+        raise InvalidInput(f"{source} is JSON, which is not read from files: give a CSV file")
 
 
 class _Lines(Protocol):
@@ -177,7 +209,10 @@ class _File:
         first = next((line for line in self.file if line.strip()), None)
         if first is None:
             raise InvalidInput(f"{self.source} is empty; give a CSV file with a header")
-        separator = find_separator(first, self.options.columns, self.source)
+        named = named_separator(first)
+        self.lines_before_header = 1 if named else 0
+        separator = named or find_separator(first, self.options.columns, self.source)
+        self.separator = separator
         layout, mark = self._header(separator)
         self.mark = mark.character
         self.uwh = layout.unit.micro
@@ -218,7 +253,9 @@ class _File:
     def _header(self, separator: str) -> tuple[Layout, DecimalMark]:
         reader = self._restart(separator)
         try:
-            header = next(row for row in reader if row)
+            header = self._next_header(reader)
+        except StopIteration:
+            raise InvalidInput(f"{self.source} has no header; give a CSV file with one") from None
         except csv.Error as error:
             raise InvalidInput(f"{self.source}: its header is not CSV: {error}") from None
         alone = self.options.meter or Path(self.source).stem
@@ -229,8 +266,12 @@ class _File:
         if mark is None:
             mark = find_decimal(self._cells(reader, layout), self.source)
         self.reader = self._restart(separator)
-        next(row for row in self.reader if row)
+        self._next_header(self.reader)
         return layout, mark
+
+    def _next_header(self, reader: _Lines) -> list[str]:
+        rows = (row for row in reader if row)
+        return next(islice(rows, self.lines_before_header, None))
 
     def _restart(self, separator: str) -> _Lines:
         self.file.seek(0)
@@ -267,6 +308,12 @@ class _File:
             if len(row) != width:
                 if row:
                     message = f"{len(row)} columns where the header has {width}"
+                    if self._may_have_decimal_commas(row, width):
+                        message += (
+                            ": decimals after a comma cannot be told from columns between commas; "
+                            "write them with a point, or put quotes around them and give "
+                            "--decimal comma"
+                        )
                     self._fault(FaultKind.LINE, message)
                 continue
             text = row[at_time]
@@ -279,6 +326,11 @@ class _File:
                 self.without_offset.append(reader.line_num)
             else:
                 self._fault(FaultKind.TIME, time)
+
+    def _may_have_decimal_commas(self, row: list[str], width: int) -> bool:
+        """Whether each cell too many may be the decimals of a number before it."""
+        digits = sum(cell.strip().isdecimal() for cell in row)
+        return self.separator == "," and 0 < 2 * (len(row) - width) <= digits
 
     def _read_long(self, layout: Layout, at_meter: int) -> None:
         [series] = layout.series

@@ -29,6 +29,7 @@ from energy_chain.meters.measurements import (
     Quantity,
 )
 from energy_chain.meters.readings import UWH, Problem, period_fault
+from energy_chain.units import duration
 
 TOLERANCE = timedelta(seconds=10)
 """How long after the border of a period a register may be read."""
@@ -57,7 +58,9 @@ def to_energies(found: Measurements, options: FileOptions) -> Measurements:
 def _period(found: Measurements, options: FileOptions, what: str) -> timedelta:
     period = options.period or found.period or found.usual_step()
     if period is None or period_fault(period):
-        steps = "one reading of each meter" if period is None else f"a reading every {period}"
+        steps = (
+            "one reading of each meter" if period is None else f"a reading every {duration(period)}"
+        )
         raise InvalidInput(
             f"{found.source} has {what}, and {steps}: say how long a period is, such as "
             "--period 15min"
@@ -125,8 +128,8 @@ def _from_registers(found: Measurements, period: timedelta, digits: int | None) 
     spoilt = (broken[begin] != broken[end]) | ~known_rows[begin]
     if not len(end):
         message = (
-            f"no meter's registers were read at the start and the end of a period of {period}, "
-            f"{TOLERANCE.seconds} s late at most"
+            f"no meter's registers were read at the start and the end of a period of "
+            f"{duration(period)}, {TOLERANCE.seconds} s late at most"
         )
         faults.append(Fault(FaultKind.PERIOD, Problem(None, message)))
     result = rows.where(end)

@@ -15,8 +15,8 @@ from energy_chain.market import MAX_ENERGY
 from energy_chain.meters.files.energies import local_offsets
 from energy_chain.meters.files.file_options import FileOptions
 from energy_chain.meters.files.writers import ENERGY_UNIT, FORMAT, FORMAT_KEY, UNIT_KEY
-from energy_chain.meters.measurements import Fault, FaultKind, Measurements
-from energy_chain.meters.readings import UWH, Problem
+from energy_chain.meters.measurements import UNUSABLE, Fault, FaultKind, Measurements
+from energy_chain.meters.readings import UWH
 
 _TYPES = {
     "meter": pa.dictionary(pa.int32(), pa.string()),
@@ -28,7 +28,7 @@ _TYPES = {
 
 
 def measure_parquet(path: Path, options: FileOptions) -> Measurements:
-    """What stands in a Parquet file; a line is a row, counted from 1.
+    """What stands in a Parquet file; its rows are counted from 1.
 
     Raises:
         InvalidInput: it cannot be read, or is not one of ours.
@@ -68,6 +68,7 @@ def measure_parquet(path: Path, options: FileOptions) -> Measurements:
                 np.asarray(table.column("production"), np.int64),
             ]
         ),
+        by_row=frozenset({str(path)}),
         timezone=options.timezone,
         facts=MappingProxyType({"format": "Parquet", "values": "energy of each period, µWh"}),
     )
@@ -76,10 +77,20 @@ def measure_parquet(path: Path, options: FileOptions) -> Measurements:
 
 def _checked(found: Measurements) -> Measurements:
     faults = []
+    columns = []
     for name in ("consumption", "production"):
         column = getattr(found, name)
-        for row in np.flatnonzero((column < 0) | (column > MAX_ENERGY * UWH)).tolist():
+        bad = (column < 0) | (column > MAX_ENERGY * UWH)
+        columns.append(np.where(bad, UNUSABLE, column))
+        for row in np.flatnonzero(bad).tolist():
             message = f"{name} of {column[row]} µWh is negative or more than {MAX_ENERGY} Wh"
             day = found.start(row).date()
-            faults.append(Fault(FaultKind.VALUE, Problem(row + 1, message), day))
-    return replace(found, faults=tuple(faults), offset=local_offsets(found))
+            faults.append(Fault(FaultKind.VALUE, found.problem(row, message), day))
+    consumption, production = columns
+    return replace(
+        found,
+        faults=tuple(faults),
+        offset=local_offsets(found),
+        consumption=consumption,
+        production=production,
+    )

@@ -18,6 +18,7 @@ _ENDINGS = {".csv", ".tsv", ".txt", ".xml", ".parquet", ".p1"}
 """Of the files of a folder that are taken for readings."""
 _NOT_CSV = (Format.GREEN_BUTTON, Format.P1, Format.PARQUET)
 _LOOKED_AT = 8192
+_WEB_PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*<(!doctype\s+)?html\b", re.IGNORECASE)
 _TELEGRAM = re.compile(rb"^\d-\d+:\d+\.\d+\.\d+\(", re.MULTILINE)
 
 
@@ -64,7 +65,7 @@ def detect(path: Path) -> Format | None:
     """The format of a file by its first bytes; None for CSV of whichever layout.
 
     Raises:
-        InvalidInput: it cannot be read.
+        InvalidInput: it cannot be read, or is a web page.
     """
     try:
         with path.open("rb") as file:
@@ -75,6 +76,10 @@ def detect(path: Path) -> Format | None:
         ) from None
     if start.startswith(b"PAR1"):
         return Format.PARQUET
+    if _WEB_PAGE.match(start):
+        raise InvalidInput(
+            f"{path} is a web page: give the file of readings that the page has a link to"
+        )
     if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
         return Format.GREEN_BUTTON
     if _TELEGRAM.search(start):
