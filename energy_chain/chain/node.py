@@ -130,7 +130,7 @@ class NodeProvider(HTTPProvider):
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         name = self._network.name
         if self.trouble and time.monotonic() < self._closed_until:
-            raise NodeUnreachable(f"{self.trouble}; waiting for it")
+            raise NodeUnreachable(self.trouble)
         once = not self.patient or method.startswith(ASKED_ONCE)
         total = self._network.call_timeout if once else self._network.total_timeout
         deadline = time.monotonic() + total
