@@ -1,11 +1,12 @@
 # make demo   set up and let a neighbourhood trade for a day on the embedded chain
-# make test   set up and run every check
+# make test   set up and run every check that needs no node
+# make test-nodes  set up Ganache and anvil, and run what needs them: processes, faults, crashes
 # make coverage  set up, and measure which branches of the package the tests take
 # make scan   set up, and look for secrets and common mistakes
 # make fuzz   set up and make 100,000 random calls to the contract on pyrevm: RULES=1000000 a million
 # make prove  set up and prove the contract's properties, for all inputs within their bounds
 # make mutants  set up, put small faults into contract and twin, and report which no test notices
-# make nodes  set up and install Ganache, anvil and ethers, which the integration tests run against
+# make nodes  set up and install Ganache, anvil and ethers
 # make bench  set up, measure the gas of every call, and write the report
 # make fuzz-relay  set up, and ask the relay ten thousand made-up requests, which takes minutes
 # make docs   set up and write docs/commands.md anew, after a change of the command line
@@ -18,10 +19,12 @@ ARGS ?=
 # One more test process than cores: some tests wait for what runs beside them.
 export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 RULES ?= 100000
+# Folders of tests that run against Ganache and anvil.
+ON_NODES = $(wildcard tests/integration tests/faults)
 UV := $(shell command -v uv 2>/dev/null)
 SOURCES := $(shell find contracts_vy energy_chain -name '*.vy*' -o -name '*.py' -o -path '*/npm/*.*')
 
-.PHONY: help demo test fuzz fuzz-relay prove mutants coverage scan nodes bench docs lock clean
+.PHONY: help demo test test-nodes fuzz fuzz-relay prove mutants coverage scan nodes bench docs lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -33,7 +36,12 @@ test: .venv-dev/ready
 	.venv-dev/bin/ruff check .
 	.venv-dev/bin/ruff format --check .
 	.venv-dev/bin/mypy
-	.venv-dev/bin/pytest -n auto --dist worksteal $(or $(ARGS),--contract-coverage)
+	.venv-dev/bin/pytest -n auto --dist worksteal \
+	  $(or $(ARGS),--contract-coverage $(addprefix --ignore=,$(ON_NODES)))
+
+test-nodes: nodes
+	ENERGY_CHAIN_NODES=required .venv-dev/bin/pytest -n auto --dist worksteal \
+	  $(or $(ARGS),$(ON_NODES))
 
 # Without the contract, the chains and the benchmarks: they measure no package.
 coverage: .venv-dev/ready
@@ -55,7 +63,7 @@ prove: .venv-prove/locked
 mutants: .venv-mutants/ready
 	.venv-mutants/bin/python -m tests.mutants $(ARGS)
 
-# Needs Node.js. Without it the integration tests are skipped.
+# Needs Node.js.
 nodes: .venv-dev/ready
 	.venv-dev/bin/energy-chain ganache --install
 	npm ci --prefix tests/integration --ignore-scripts --no-audit --no-fund
