@@ -108,6 +108,8 @@ class Connection:
             WrongChain: another chain answers at the same place, such as one that has begun anew.
         """
         name = self.network.name
+        if (chain_id := int(self.w3.eth.chain_id)) != self.chain_id:
+            raise WrongChain(f"{name} was chain {self.chain_id} and is {chain_id}: check its url")
         if self._genesis is not None and (found := self.genesis()) != self._genesis:
             raise WrongChain(
                 f"{name} is another chain than before: its first block was {self._genesis} and is "
@@ -144,7 +146,10 @@ class Connection:
 
     def genesis(self) -> str:
         """Hash of block 0, which tells chains apart that share a chain id."""
-        return self.w3.eth.get_block(0)["hash"].to_0x_hex()
+        header = self.header(0)
+        if header is None:
+            raise ContradictoryChain(f"{self.network.name} has no block 0: ask another node")
+        return header[0]
 
     def header(self, number: int) -> tuple[str, int] | None:
         """Hash and Unix time of a block as the chain is now; None where it has none."""

@@ -219,7 +219,12 @@ class ContractLedger:
         return int(block["number"]), int(block["timestamp"])
 
     def settled(self) -> tuple[int, int]:
-        """Number and Unix time of the latest block with the network's confirmations."""
+        """Number and Unix time of the latest block with the network's confirmations.
+
+        Raises:
+            WrongChain: another chain answers than the one on which this ledger was opened.
+        """
+        self._connection.verify(self.address)
         number, time = self.latest()
         confirmations = self._connection.network.confirmations
         if not confirmations:

@@ -15,10 +15,10 @@ import json
 import re
 import time
 from collections.abc import Callable
+from threading import local
 from typing import Any
 
 import requests
-from eth_typing import URI
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -26,10 +26,10 @@ from tenacity import (
     stop_before_delay,
     wait_random_exponential,
 )
-from urllib3.exceptions import HTTPError
 from web3 import HTTPProvider
 from web3.types import RPCEndpoint, RPCResponse
 
+from energy_chain.chain.deadlines import TimedSession
 from energy_chain.chain.networks import GANACHE, Network, without_secrets
 from energy_chain.errors import ChainError, NodeUnreachable
 
@@ -37,8 +37,10 @@ CIRCUIT_SECONDS = 2.0
 """How long nobody is asked once the total time was used up."""
 LONGEST_PAUSE = 2.0
 """Seconds between two tries, where the node does not ask for more."""
-CHUNK = 1 << 16
-"""Bytes of an answer that are read at a time."""
+NO_ANSWERS = {-32603, -32005}
+"""Errors that say nothing of the question: internal error, limit exceeded (EIP-1474)."""
+MAY_BE_UNKNOWN = {"eth_getBlockReceipts", "eth_maxPriorityFeePerGas"}
+"""Methods that some nodes do not have, whatever they call that."""
 MAY_BE_REFUSED = {
     *("eth_call", "eth_sendRawTransaction", "eth_getTransactionReceipt"),
     "eth_getBlockReceipts",
@@ -124,6 +126,7 @@ class NodeProvider(HTTPProvider):
         self.trouble: str | None = None
         self._network = network
         self._closed_until = 0.0
+        self._sessions = local()  # each thread its own
         is_ganache = network.name == GANACHE.name
         self._hint = "; energy-chain ganache starts one" if is_ganache else ""
 
@@ -163,36 +166,41 @@ class NodeProvider(HTTPProvider):
         request = self.encode_rpc_request(method, params)
         try:
             response = self.decode_rpc_response(self._answer(request, limit))
-        except (requests.RequestException, HTTPError, ValueError) as error:
+        except (requests.RequestException, ValueError) as error:
             raise _NoAnswerError(type(error).__name__) from None
         if not isinstance(response, dict) or not response.keys() & {"result", "error"}:
             raise _NoAnswerError("neither result nor error")
         if response.get("id") not in (None, json.loads(request)["id"]):
             raise _NoAnswerError("the answer to another question")
-        if "error" not in response and not FORMS.get(method, _anything)(response["result"]):
+        if "error" in response:
+            if method not in MAY_BE_UNKNOWN and _says_nothing(response["error"]):
+                raise _NoAnswerError(f"error {response['error']['code']}")
+        elif not FORMS.get(method, _anything)(response["result"]):
             raise _NoAnswerError("a result of another form")
         return response
 
     def _answer(self, request: bytes, limit: float) -> bytes:
         left = max(limit - time.monotonic(), 0.001)
-        url = URI(self._network.url)
-        session = self._request_session_manager.cache_and_return_session(url, request_timeout=left)
-        # As it comes: a time limit of requests is one between two bytes.
-        with session.post(
-            url,
-            data=request,
-            headers=self.get_request_headers(),
-            timeout=left,
-            stream=True,
-        ) as response:
+        session = self._sessions.__dict__.setdefault("session", TimedSession())
+        with (
+            session.within(left),
+            session.post(
+                self._network.url, data=request, headers=self.get_request_headers(), timeout=left
+            ) as response,
+        ):
             if not response.ok:
                 raise _NoAnswerError(f"HTTP {response.status_code}", _retry_after(response))
-            body = bytearray()
-            while chunk := response.raw.read1(CHUNK, decode_content=True):
-                body += chunk
-                if time.monotonic() > limit:
-                    raise requests.Timeout
-            return bytes(body)
+            return bytes(response.content)
+
+
+def _says_nothing(error: Any) -> bool:
+    """Whether a node's error leaves open what the answer is; some tell reverts that way too."""
+    return (
+        isinstance(error, dict)
+        and error.get("code") in NO_ANSWERS
+        and not error.get("data")
+        and "revert" not in str(error.get("message"))
+    )
 
 
 def _anything(_: Any) -> bool:

@@ -375,27 +375,29 @@ class Outbox:
             state = State.MINED if succeeded else State.FAILED
             if row is not None and row["cancels"]:
                 state = State.VOID
-            over = state is not State.MINED
             self._connection.execute(
-                'UPDATE entries SET state = ?, "transaction" = ?, block = ?, block_hash = ?'
-                + (', "key" = NULL' if over else "")
-                + " WHERE id = ?",
+                'UPDATE entries SET state = ?, "transaction" = ?, block = ?, block_hash = ? '
+                "WHERE id = ?",
                 (state, transaction, block, block_hash, id),
             )
+
+    def release(self, id: int) -> None:
+        """A transaction is over without effect: its key may be used again."""
+        with self.writing():
+            self._connection.execute('UPDATE entries SET "key" = NULL WHERE id = ?', (id,))
 
     def reopen(self, id: int) -> None:
         """The block of a mined transaction is no longer in the chain."""
         with self.writing():
             self._connection.execute(
                 'UPDATE entries SET state = ?, "transaction" = NULL, block = NULL, '
-                "block_hash = NULL WHERE id = ? AND state = ?",
-                (State.OPEN, id, State.MINED),
+                "block_hash = NULL WHERE id = ? AND state IN (?, ?, ?)",
+                (State.OPEN, id, State.MINED, State.FAILED, State.VOID),
             )
 
     def renumber(self, id: int, nonce: int, attempt: Attempt) -> None:
-        """Another transaction has used a nonce: none of the attempts can be mined any more."""
+        """Another transaction has used a nonce; the attempts with it are still looked for."""
         with self.writing():
-            self._connection.execute("DELETE FROM attempts WHERE entry = ?", (id,))
             self._connection.execute("UPDATE entries SET nonce = ? WHERE id = ?", (nonce, id))
             self.attempt(id, attempt)
 

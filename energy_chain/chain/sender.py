@@ -219,10 +219,10 @@ class TransactionSender:
             first = self._signed(account, form, fees)
             entry = self.outbox.add(sender, form, call, first, key, expires)
         announce(first.hash)
-        return self._broadcast_first(entry, announce)
+        return self._broadcast_first(entry)
 
-    def _broadcast_first(self, entry: Entry, announce: Callable[[str], None]) -> Entry:
-        attempt, account = entry.attempts[0], self._accounts[entry.account]
+    def _broadcast_first(self, entry: Entry) -> Entry:
+        attempt = entry.attempts[0]
         self._sent_at[entry.id] = monotonic()
         try:
             self.connection.w3.eth.send_raw_transaction(HexBytes(attempt.raw))
@@ -232,12 +232,12 @@ class TransactionSender:
         except (Web3Exception, ValueError) as error:
             refused = error
         try:
+            # Some nodes take it and tell its error at once. And where the nonce is used, it may be
+            # by this very transaction, of which the node does not know yet: `_pass` finds out.
             if self._knows(attempt.hash):
-                return entry  # some nodes take it and tell its error at once
-            count = self._count(entry.account, "pending")
-            if count > entry.form.nonce:
-                # Another machine has used the nonce, and this was never anywhere.
-                return self._broadcast_first(self._renumber(entry, account, announce), announce)
+                return entry
+            if self._count(entry.account, "pending") > entry.form.nonce:
+                return entry
         except ChainError:
             return entry
         self.outbox.withdraw(entry.id)
@@ -266,7 +266,7 @@ class TransactionSender:
                     raise
                 trouble = node_message(error)
             found = self.outbox.get(entry.id)
-            if found and found.state is State.VOID:
+            if found and found.state is State.VOID and found.key is None:
                 raise TransactionFailed(
                     f"{entry.call} was not mined before its delivery period was over, and was "
                     "withdrawn: it had no effect"
@@ -293,20 +293,24 @@ class TransactionSender:
         assert entry is not None  # entries are never taken out
         receipt = None
         if entry.state is State.OPEN:
+            for before in self.outbox.unsettled(entry.account, State.OPEN):
+                if before.form.nonce < entry.form.nonce:
+                    self._tend(before)
             receipt = self._tend(entry)
             entry = self.outbox.get(id)
             assert entry is not None
-        if entry.state in (State.OPEN, State.VOID) or not entry.transaction or entry.block is None:
+        if entry.state is State.OPEN or not entry.transaction or entry.block is None:
             return None
         eth, confirmations = self.connection.w3.eth, self.connection.network.confirmations
         if confirmations and entry.state is not State.SETTLED:
             if eth.block_number < entry.block + confirmations:
                 return None
-            header = self.connection.header(entry.block)
-            if header is None or header[0] != entry.block_hash:
+            if not self._is_there(entry):
                 self.outbox.reopen(id)  # a reorganisation has moved it, or dropped it
                 return None
-        return receipt or self._receipt(entry.transaction)
+        if entry.state in (State.FAILED, State.VOID):
+            self.outbox.release(id)
+        return None if entry.state is State.VOID else receipt or self._receipt(entry.transaction)
 
     # what is under way
 
@@ -378,17 +382,16 @@ class TransactionSender:
             account = self._accounts.get(entry.account)
             now = int(eth.get_block("latest")["timestamp"])
             late = entry.expires is not None and now >= entry.expires and not entry.is_withdrawn
-            if late and account is not None:
-                self._replace(entry, account, cancel=True)
+            if late and account is not None and self._replace(entry, account, cancel=True):
                 report(f"the period of {entry.call} is over: it is withdrawn")
-            elif not self._knows(entry.attempts[0].hash):
-                self._send_again(entry)
             elif (
                 account is not None
                 and self._is_stuck(entry)
                 and self._replace(entry, account, cancel=entry.is_withdrawn)
             ):
                 report(f"{entry.call} was not mined in time: it is sent with a higher fee")
+            elif not self._knows(entry.attempts[0].hash):
+                self._send_again(entry)
             return None
 
     def _is_stuck(self, entry: Entry) -> bool:
@@ -431,15 +434,12 @@ class TransactionSender:
         self._send_again(self._renumber(entry, account))
         report(f"another transaction has the nonce of {entry.call}: it is sent with the next one")
 
-    def _renumber(
-        self, entry: Entry, account: LocalAccount, announce: Callable[[str], None] = lambda _: None
-    ) -> Entry:
+    def _renumber(self, entry: Entry, account: LocalAccount) -> Entry:
         count, (fees, _) = self._count(entry.account, "pending"), self._fees()
         with self.outbox.writing():
             form = replace(entry.form, nonce=self.outbox.next_nonce(entry.account, count))
             attempt = self._signed(account, form, fees)
             self.outbox.renumber(entry.id, form.nonce, attempt)
-        announce(attempt.hash)
         renumbered = self.outbox.get(entry.id)
         assert renumbered is not None
         return renumbered
@@ -456,6 +456,8 @@ class TransactionSender:
 
     def _replace(self, entry: Entry, account: LocalAccount, cancel: bool) -> bool:
         """Offers a fifth more, up to the ceiling; returns whether it could."""
+        if entry.form.nonce == 0 and self.connection.is_development:
+            return False  # Ganache mines both of two transactions whose nonce is 0
         last = entry.attempts[0]
         try:
             fees, _ = self._fees()
