@@ -358,7 +358,7 @@ METER = st.integers(0, 3)
 ENERGY = st.sampled_from([100, 250])
 KIND = st.sampled_from(list(Kind))
 ACCEPT = st.tuples(st.just("accept"), METER, KIND, ENERGY, st.sampled_from([0, 0, 0, 1]))
-MATCH = st.tuples(st.just("match"), st.integers(1, 3))
+MATCH = st.tuples(st.just("match"), ENERGY, ENERGY, st.integers(1, 3))
 STEP = st.tuples(st.just("step"))
 REORGANISE = st.tuples(st.just("reorganise"), st.integers(1, 6), st.booleans())
 EVENT = st.one_of(
@@ -394,8 +394,9 @@ def happen(service: Service, name: str, arguments: tuple[Any, ...]) -> None:
                 market.as_account(OPERATOR).post_requests([Request(meter + 1, energy)])
             else:
                 market.as_account(OPERATOR).post_releases([Release(meter + 1, energy)])
-        case "match", (count,):
-            market.match_pending(count)
+        case "match", (offered, needed, count):
+            sides = [Request(1, offered)], [Release(2, needed)]
+            market.as_account(OPERATOR).post_and_match(*sides, count)
         case "wait", (seconds,):
             clock.time += seconds
             mine(market)
@@ -415,8 +416,8 @@ def happen(service: Service, name: str, arguments: tuple[Any, ...]) -> None:
             mine(market)
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.lists(EVENT, min_size=10, max_size=40), st.sampled_from([0, 0, 2]))
+@settings(max_examples=20, deadline=None)
+@given(st.lists(EVENT, min_size=15, max_size=40), st.sampled_from([0, 0, 2]))
 def test_the_store_is_that_of_a_relay_that_has_read_only_the_chain_as_it_is(
     tmp_path_factory: pytest.TempPathFactory,
     history: list[tuple[Any, ...]],
