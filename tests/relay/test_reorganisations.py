@@ -194,6 +194,38 @@ def test_an_order_that_has_followed_one_that_was_refused_is_not_pushed_aside(
     assert service.states(first, second) == ["refused", "on chain"]
 
 
+def test_of_two_orders_that_have_expired_the_later_one_is_taken_up_again(
+    service: Service, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market = service.market
+    monkeypatch.setattr(market, "paused", lambda: True)
+    first = service.accept(deadline=clock.time + 5)
+    service.wait(6)
+    second, before = service.accept(energy=1_501), clock.time
+    clock.time = (FIRST + 1) * PERIOD
+    mine(market)
+    assert states(service, first, second) == ["expired", "expired"]
+    market.blocks.reorganise(1)
+    clock.time = before
+    mine(market)
+    assert states(service, first, second) == ["expired", "accepted"]
+
+
+def test_a_batch_that_is_under_way_again_is_in_no_block(service: Service) -> None:
+    service.accept()
+    service.market.blocks.before = lambda: elsewhere(service.market, 0, Kind.REQUEST, 1_500)
+    service.wait(5)
+    service.market.blocks.before = lambda: None
+    assert service.health()["last_batch"]["block"] == 4
+    service.market.blocks.calls.mines = False
+    service.market.blocks.reorganise(1)
+    service.step()
+    assert service.states(*[each["id"] for each in rows(service.relay.store)["orders"]]) == [
+        "on chain"
+    ]
+    assert service.health()["last_batch"]["block"] is None
+
+
 # ------------------------------------------------------------------ blocks
 
 
