@@ -1,9 +1,9 @@
 """Posting what the desk has: each order once, whatever happens in between.
 
-A batch is noted before it is sent, with its transaction's hash, so that a poster
-that was stopped in the middle, or has lost the node, can ask the chain what became
-of it. Until it knows, the batch's orders wait: packed orders, unlike signed ones,
-would count twice when they are posted twice.
+A batch is noted before it is sent, and posted under a key of its own, by which a
+poster that was stopped in the middle, or has lost the node, asks what became of it.
+Until it knows, the batch's orders wait: packed orders, unlike signed ones, would
+count twice when they are posted twice.
 """
 
 from __future__ import annotations
@@ -21,35 +21,37 @@ from energy_chain.errors import (
     EnergyChainError,
     InvalidInput,
     MarketRefusal,
+    ReceiptTimeout,
     TransactionFailed,
 )
 from energy_chain.events import PeriodOpened, Receipt
 from energy_chain.ledger import Ledger
-from energy_chain.market import MAX_BATCH, Release, Request
+from energy_chain.market import MAX_BATCH, Address, Release, Request
 from energy_chain.meters import Reading
 from energy_chain.meters.live.desk import Missing, Verdict
-from energy_chain.meters.live.desk_store import Desk, DueOrder
+from energy_chain.meters.live.desk_store import Desk, DeskBatch, DueOrder
 from energy_chain.meters.live.mqtt_feed import Connected, Lost, MqttFeed, Received, Refused
 from energy_chain.replay import post_batches
 from energy_chain.trouble import FINAL, Troubles
 
-LOST = timedelta(minutes=10)
-"""After this long, a transaction that the node does not know is given up.
-
-It cannot be mined later: the next one from the same account has the same nonce.
-"""
+WATCHED = timedelta(hours=1)
+"""How long a batch that was posted is looked at again: a reorganisation may have undone it."""
 RETRY = timedelta(seconds=10)
-"""How long to wait after an error of the chain."""
+"""How long to wait after an error of the chain, and between two looks for a batch."""
 
 
 class FeedMarket(Ledger, Protocol):
-    """A market whose transactions can be looked up. `chain.ContractLedger` is one."""
+    """A market that knows what became of keyed calls. `chain.ContractLedger` is one."""
 
-    def announcing(self, announce: Callable[[str], None]) -> Ledger:
-        """The same market; `announce` is told each transaction's hash before it is sent."""
+    def as_account(self, account: Address) -> FeedMarket:
+        """The same market, acted on by another account."""
 
-    def look_up(self, transaction: str) -> tuple[bool, int | None]:
-        """Whether a transaction is known, and the number of its block once it is mined."""
+    def outcome(self, key: str) -> Receipt | None:
+        """What this account's call under a key came to; None where it has no effect.
+
+        Raises:
+            ReceiptTimeout: it is under way.
+        """
 
     def receipts(self, first_block: int, last_block: int) -> Iterator[Receipt]:
         """What each transaction of these blocks made the market log, oldest first."""
@@ -84,22 +86,35 @@ class Poster:
     def resolve(self, now: datetime) -> None:
         """Finds out what became of batches that were under way, such as before a restart.
 
+        A batch that was withdrawn, because its period was over before it was mined, is dropped: its
+        orders wait again, as late ones do. So does one that a reorganisation has undone.
+
         Raises:
-            ChainError: the chain cannot be asked; nothing has changed.
+            ChainError: the chain cannot be asked; what is not known yet is asked again.
         """
-        for batch in self._desk.open_batches():
-            if batch.transaction is None:  # nothing was sent
-                self._desk.drop_batch(batch.id)
+        for batch in self._desk.unsettled_batches(now - WATCHED):
+            market = self._market.as_account(batch.account or self._market.account)
+            try:
+                receipt = market.outcome(self._key(batch.id))
+            except ReceiptTimeout:
+                if batch.transaction:
+                    self._desk.reopen_batch(batch.id)
                 continue
-            known, block = self._market.look_up(batch.transaction)
-            if block is not None:
-                logged = {each.transaction for each in self._market.receipts(block, block)}
-                if batch.transaction in logged:
-                    self._desk.posted(batch.id)
-                else:  # mined without effect
-                    self._desk.drop_batch(batch.id)
-            elif not known and now - batch.sent_at > LOST:
+            if receipt is not None:
+                if receipt.transaction != batch.transaction or receipt.block != batch.block:
+                    self._posted(batch.id, receipt)
+            elif not self._is_on_chain(batch):
                 self._desk.drop_batch(batch.id)
+
+    def _is_on_chain(self, batch: DeskBatch) -> bool:
+        """Whether a batch is posted that the outbox knows nothing of, such as that of a new home.
+
+        Posting it again would count its orders twice.
+        """
+        if batch.transaction is None or batch.block is None:
+            return False
+        logged = self._market.receipts(batch.block, batch.block)
+        return batch.transaction in {each.transaction for each in logged}
 
     def post(self, now: datetime) -> Iterator[Posted | MatchingReport]:
         """Posts all orders that wait, in the delivery period of now, and matches.
@@ -130,17 +145,16 @@ class Poster:
         requests = [Request(self._numbers[order.meter], order.energy) for order in surpluses]
         releases = [Release(self._numbers[order.meter], -order.energy) for order in needs]
         ids = [order.id for order in (*surpluses, *needs)]
-        batch = self._desk.begin_batch(ids, self._market.current_period(), now)
-        market = self._market.announcing(lambda hash: self._desk.announce(batch, hash))
+        period, account = self._market.current_period(), self._market.account
+        batch = self._desk.begin_batch(ids, period, now, account)
+        market = self._market.keyed(self._key(batch))
         try:
             [receipt] = post_batches(market, requests, releases, matching=True)
         except (MarketRefusal, TransactionFailed, InvalidInput):
             self._desk.drop_batch(batch)
             raise
         # After any other error it may have been sent, and be mined later: `resolve` looks for it.
-        # The call itself says when it was the first of another period than the one of before.
-        opened = [event.period for event in receipt.events if isinstance(event, PeriodOpened)]
-        self._desk.posted(batch, opened[0] if opened else None)
+        self._posted(batch, receipt)
         return Posted(
             len(requests),
             len(releases),
@@ -148,6 +162,15 @@ class Poster:
             sum(order.energy for order in releases),
             receipt,
         )
+
+    def _posted(self, batch: int, receipt: Receipt) -> None:
+        # The call itself says when it was the first of another period than the one of before.
+        opened = [event.period for event in receipt.events if isinstance(event, PeriodOpened)]
+        period = opened[0] if opened else None
+        self._desk.posted(batch, receipt.transaction, receipt.block, period)
+
+    def _key(self, batch: int) -> str:
+        return f"feed {self._desk.id} {batch}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +192,13 @@ class Trouble:
 Told = Taken | Refused | Connected | Lost | Missing | Posted | MatchingReport | Trouble
 
 
-def _post_all(poster: Poster, now: datetime, done: list[Posted | MatchingReport]) -> None:
-    done.extend(poster.post(now))
+def _look(
+    poster: Poster, is_ready: bool, now: datetime, done: list[Posted | MatchingReport]
+) -> None:
+    if is_ready:
+        done.extend(poster.post(now))
+    else:
+        poster.resolve(now)
 
 
 async def follow(
@@ -215,12 +243,15 @@ async def follow(
             now = clock()
             for gap in desk.overdue(meters, now):
                 report(gap)
-            if now >= not_before and desk.ready(meters, now):
+            is_ready = now >= not_before and desk.ready(meters, now)
+            if is_ready or (now >= not_before and desk.has_open_batches()):
                 done: list[Posted | MatchingReport] = []
                 try:
                     # What the chain takes its time for does not keep the feed waiting.
-                    await asyncio.to_thread(_post_all, poster, now, done)
+                    await asyncio.to_thread(_look, poster, is_ready, now, done)
                     troubles.over()
+                    if desk.has_open_batches():
+                        not_before = now + RETRY
                 except FINAL:
                     raise
                 except EnergyChainError as error:

@@ -11,9 +11,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, event, insert, select
+from sqlalchemy import (
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    create_engine,
+    event,
+    insert,
+    inspect,
+    select,
+)
 from sqlalchemy.exc import DatabaseError
+from sqlalchemy.schema import CreateColumn
 
 from energy_chain.errors import InvalidInput
 
@@ -82,6 +94,9 @@ def claim(
 ) -> dict[str, str]:
     """Makes the tables of a store where there are none, and returns what it is about.
 
+    With what `fresh` says every store has an `id`, made at random with it: another store that is
+    made later at the same place has another one.
+
     Args:
         engine: of the file.
         path: of the file.
@@ -95,13 +110,17 @@ def claim(
     try:
         with writing(engine) as connection:
             metadata.create_all(connection)
+            _add_columns(connection, metadata)
             found = _about(connection, about)
-            if not found:
-                rows = [{"name": name, "value": value} for name, value in fresh.items()]
+            new = {} if found else dict(fresh)
+            if "id" not in found:
+                new["id"] = uuid4().hex
+            if new:
+                rows = [{"name": name, "value": value} for name, value in new.items()]
                 connection.execute(insert(about), rows)
     except DatabaseError as error:
         raise _unusable(path, error) from error
-    return found or dict(fresh)
+    return found | new
 
 
 def read_about(engine: Engine, path: Path, about: Table) -> dict[str, str]:
@@ -115,6 +134,17 @@ def read_about(engine: Engine, path: Path, about: Table) -> dict[str, str]:
             return _about(connection, about)
     except DatabaseError as error:
         raise _unusable(path, error) from error
+
+
+def _add_columns(connection: Connection, metadata: MetaData) -> None:
+    """Adds what the tables of a store that was made earlier lack."""
+    there = inspect(connection)
+    for table in metadata.sorted_tables:
+        known = {column["name"] for column in there.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in known:
+                told = CreateColumn(column).compile(dialect=connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {told}")
 
 
 def _about(connection: Connection, about: Table) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 from hexbytes import HexBytes
 from web3 import Web3
 from web3.contract import Contract
-from web3.exceptions import BadFunctionCallOutput, TransactionNotFound, Web3Exception
+from web3.exceptions import BadFunctionCallOutput, Web3Exception
 from web3.types import LogReceipt, TxReceipt
 
 from energy_chain.chain.addresses import parse_address
@@ -208,10 +208,25 @@ class ContractLedger:
         return None if found is None else self._read(found)
 
     def announcing(self, announce: Callable[[str], None]) -> ContractLedger:
-        """The same market; `announce` is told each transaction's hash before it is sent."""
+        """The same market; `announce` is told each transaction's hash before it is sent.
+
+        Again where it is signed anew while it is waited for, which gives it another hash.
+        """
         other = self.as_account(self._account)
         other._announce = announce
         return other
+
+    @property
+    def trouble(self) -> str | None:
+        """What the node is waited for; None while it answers."""
+        return self._connection.trouble
+
+    def under_way(self) -> tuple[int, float | None]:
+        """How many transactions of this account are under way, and since when the oldest is.
+
+        In Unix seconds; whichever process of this machine has sent them.
+        """
+        return self._sender.outbox.waiting([self._account])
 
     def latest(self) -> tuple[int, int]:
         """Number and Unix time of the latest block."""
@@ -235,14 +250,6 @@ class ContractLedger:
     def genesis(self) -> str:
         """Hash of the chain's block 0, which tells chains apart that share a chain id."""
         return self._connection.genesis()
-
-    def look_up(self, transaction: str) -> tuple[bool, int | None]:
-        """Whether the node knows a transaction, and the number of its block once it is mined."""
-        try:
-            found = self._connection.w3.eth.get_transaction(HexBytes(transaction))
-        except TransactionNotFound:
-            return False, None
-        return True, found.get("blockNumber")
 
     def history(self) -> Iterator[Receipt]:
         """What each transaction since the deployment made the contract log, oldest first.

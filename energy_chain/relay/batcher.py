@@ -1,8 +1,9 @@
 """Posts the orders that wait, in batches by size and by time.
 
-Every order is marked as sent before it is, and its transaction is written down
-before that leaves: after a crash nothing is lost. Sending an order twice would
-cost gas and change nothing, as the contract takes one of a kind in a period.
+Every order is marked as sent before it is, and its batch is posted under a key by
+which the relay asks what became of it: after a crash nothing is lost. Sending an
+order twice would cost gas and change nothing, as the contract takes one of a kind
+in a period.
 """
 
 from __future__ import annotations
@@ -19,8 +20,14 @@ from energy_chain.errors import (
     MeterNotRegistered,
     NodeUnreachable,
     ReceiptTimeout,
+    WrongChain,
 )
-from energy_chain.events import SignedOrderSkipped, SignedReleasesPosted, SignedRequestsPosted
+from energy_chain.events import (
+    Receipt,
+    SignedOrderSkipped,
+    SignedReleasesPosted,
+    SignedRequestsPosted,
+)
 from energy_chain.relay.follower import Follower
 from energy_chain.relay.market import RelayMarket
 from energy_chain.relay.settings import RelaySettings
@@ -29,8 +36,6 @@ from energy_chain.signing import Kind, signing_length
 from energy_chain.trouble import FINAL, Troubles
 
 POLL_SECONDS = 1.0
-LOST_SECONDS = 30.0
-"""After so long a transaction that the node does not know is taken for lost."""
 MARGIN_SECONDS = 15
 """An order whose deadline is nearer than this by the chain's clock waits for no others."""
 
@@ -161,17 +166,24 @@ class Batcher:
         """Closes the batches of which everything is known."""
         followed = self._store.followed() or 0
         for batch in self._store.open_batches():
-            if batch.transaction is None:  # it was never sent
+            try:
+                receipt = self._market.outcome(self._key(batch.id))
+            except ReceiptTimeout:
+                continue
+            if receipt is None:
                 self._store.close_batch(batch.id)
                 continue
-            known, block = True, batch.block
-            if block is None:
-                known, block = self._market.look_up(batch.transaction)
-                if block is not None:
-                    self._store.mined(batch.id, block, None)
-            is_lost = not known and self._clock() - batch.sent_at > LOST_SECONDS
-            if is_lost or (block is not None and block <= followed):
-                self._store.close_batch(batch.id)
+            if (batch.transaction, batch.block) != (receipt.transaction, receipt.block):
+                self._mined(batch.id, receipt)
+            if receipt.block <= followed:
+                skipped = {event.r: event.reason for event in _skipped(receipt)}
+                self._store.close_batch(batch.id, receipt.block, skipped)
+
+    def _mined(self, batch: int, receipt: Receipt) -> None:
+        self._store.mined(batch, receipt.transaction, receipt.block, receipt.gas_used)
+
+    def _key(self, batch: int) -> str:
+        return f"relay {self._store.id} {batch}"
 
     def _is_due(self) -> bool:
         assert self.look is not None  # `_follow` has just looked
@@ -198,21 +210,25 @@ class Batcher:
         batch = self._store.begin_batch([order.seq for order in good], self._clock())
         market = self._market.announcing(lambda hash: self._store.announce(batch, hash))
         try:
-            receipt = market.post_signed([order.signed for order in good])
-        except ReceiptTimeout:
-            raise  # it may be mined later: `_resolve` looks for it
+            receipt = market.keyed(self._key(batch)).post_signed([order.signed for order in good])
+        except (ReceiptTimeout, WrongChain):
+            raise  # it may be mined later: `_resolve` asks for it
         except EnergyChainError:
             self._store.close_batch(batch)
             raise
-        self._store.mined(batch, receipt.block, receipt.gas_used)
+        self._mined(batch, receipt)
         posted = sum(
             len(event.orders)
             for event in receipt.events
             if isinstance(event, SignedRequestsPosted | SignedReleasesPosted)
         )
-        skipped = sum(isinstance(event, SignedOrderSkipped) for event in receipt.events)
         return BatchReport(
-            posted, skipped, refused, receipt.gas_used, receipt.block, receipt.transaction
+            posted,
+            len(_skipped(receipt)),
+            refused,
+            receipt.gas_used,
+            receipt.block,
+            receipt.transaction,
         )
 
     def _good(self, period: int) -> tuple[list[StoredOrder], int]:
@@ -234,3 +250,7 @@ class Batcher:
                     good.append(order)
                 # Otherwise somebody else has posted it: the log will say what.
         return good, refused
+
+
+def _skipped(receipt: Receipt) -> list[SignedOrderSkipped]:
+    return [event for event in receipt.events if isinstance(event, SignedOrderSkipped)]

@@ -2,18 +2,17 @@
 
 The queues are kept beside the market's own: matches come first come, first
 served, so the energy of a match is of the orders that are first in line,
-whoever posted them. A new store begins with the queues as they stand.
+whoever posted them. A new store begins with the queues as they stand. Where the
+chain was reorganised, the store goes back to the last block that is still there.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
-from energy_chain.errors import AlreadyPosted, ChainError
+from energy_chain.errors import AlreadyPosted, ChainError, ContradictoryChain
 from energy_chain.events import (
     Event,
     Matched,
@@ -24,26 +23,32 @@ from energy_chain.events import (
     ReleasesPosted,
     RequestPosted,
     RequestsPosted,
-    SignedOrderSkipped,
     SignedReleasesPosted,
     SignedRequestsPosted,
 )
-from energy_chain.ledger import Ledger
-from energy_chain.market import CAPACITY, Fill, Release, Request
+from energy_chain.market import Fill, Release, Request
+from energy_chain.relay.lines import InLine, keep_lines, read_lines, standing_at
 from energy_chain.relay.market import RelayMarket
+from energy_chain.relay.rewind import rewind
 from energy_chain.relay.store import (
     State,
     Store,
     find_live,
     matches,
     orders,
-    queue,
     set_followed,
 )
 from energy_chain.signing import Kind, signing_length
 
 BLOCKS = 2_000
 """Blocks that are read at a time."""
+DISTANCES = (0, 1, 2, 4, 8, 16, 32, 64)
+"""How far below the last block that was read the hashes of others are remembered as well.
+
+Where many blocks were read at once, the next reorganisation need not cost all of them.
+"""
+ATTEMPTS = 5
+"""How often blocks are read that are reorganised meanwhile."""
 
 
 class Follower:
@@ -57,29 +62,88 @@ class Follower:
         self._length = signing_length(self._period_length)
         if store.followed() is None:
             block, _ = market.settled()
-            lines = _lines_at(market.at_block(block))
+            standing = standing_at(market, block)
+            hashes = self._hashes(0, block)
             with store.writing() as connection:
-                _keep(connection, lines)
-                set_followed(connection, block)
+                keep_lines(connection, standing.lines)
+                set_followed(connection, block, hashes)
 
     def follow(self) -> None:
         """Reads up to the latest block that is settled.
 
         Raises:
+            ContradictoryChain: the chain is reorganised again and again.
             ChainError: the chain cannot be read, or its log does not add up.
         """
+        for attempt in range(ATTEMPTS):
+            try:
+                self._go_back()
+                time = self._read()
+                break
+            except ContradictoryChain:
+                if attempt == ATTEMPTS - 1:
+                    raise
+        self._name_partners()
+        never = not self._period_length
+        self._store.expire(time, time // self._length, never)
+
+    def _read(self) -> int:
+        """Reads on; returns the Unix time up to which everything is known."""
         block, time = self._market.settled()
         followed = self._store.followed()
         assert followed is not None  # since `__init__`
         for first in range(followed + 1, block + 1, BLOCKS):
             last = min(first + BLOCKS - 1, block)
+            hashes = self._hashes(first, last)
             receipts = list(self._market.receipts(first, last))
+            # A block's hash stands for all before it: what was read is of one chain with both.
+            if not self._is_there(last, hashes[last]) or self._has_lost_its_place():
+                raise ContradictoryChain(
+                    f"the chain is reorganised again and again around block {last}: set "
+                    "confirmations for this network, or try again later"
+                )
             with self._store.writing() as connection:
                 if receipts:
                     _Book(connection, self._length).read(receipts)
-                set_followed(connection, last)
-        self._name_partners()
-        self._store.expire(time, time // self._length, never=not self._period_length)
+                set_followed(connection, last, hashes)
+        return time
+
+    def _go_back(self) -> None:
+        """Takes back what was read of blocks that are no longer in the chain."""
+        if not self._has_lost_its_place():
+            return
+        for block, hash in self._store.followed_hashes()[1:]:
+            if self._is_there(block, hash):
+                break
+        else:
+            raise ChainError(
+                "the chain was reorganised deeper than this store remembers: move the store away, "
+                "so that the relay begins anew"
+            )
+        standing = standing_at(self._market, block)
+        if not self._is_there(block, hash):
+            raise ContradictoryChain(f"block {block} was reorganised while it was read: try again")
+        with self._store.writing() as connection:
+            rewind(connection, standing, self._length, never=not self._period_length)
+
+    def _has_lost_its_place(self) -> bool:
+        known = self._store.followed_hashes(1)
+        return bool(known) and not self._is_there(*known[0])
+
+    def _is_there(self, block: int, hash: str) -> bool:
+        header = self._market.header(block)
+        return header is not None and header[0] == hash
+
+    def _hashes(self, first: int, last: int) -> dict[int, str]:
+        """Hashes of the last block of a range, and of some before it."""
+        found = {}
+        for block in (last - distance for distance in DISTANCES):
+            if block >= first:
+                header = self._market.header(block)
+                if header is None:
+                    raise ContradictoryChain(f"block {block} is no longer there: try again")
+                found[block] = header[0]
+        return found
 
     def _name_partners(self) -> None:
         nameless = select(matches.c.number).where(matches.c.partner.is_(None)).distinct()
@@ -93,90 +157,36 @@ class Follower:
                     connection.execute(update(matches).where(wanted).values(partner=partner))
 
 
-@dataclass(slots=True)
-class _InLine:
-    """An order in its queue: its counter, the Wh left of it, and its line if it is the relay's."""
-
-    counter: int
-    left: int
-    seq: int | None = None
-
-
-_Lines = dict[Kind, deque[_InLine]]
-
-
-def _lines_at(market: Ledger) -> _Lines:
-    """The queues of a market as they stand."""
-    lines: _Lines = {kind: deque() for kind in Kind}
-    for kind, tail, outstanding, ring, left in (
-        (
-            Kind.REQUEST,
-            market.request_counter(),
-            market.requests_outstanding(),
-            market.request_ring,
-            market.next_request_energy(),
-        ),
-        (
-            Kind.RELEASE,
-            market.release_counter(),
-            market.releases_outstanding(),
-            market.release_ring,
-            market.next_release_energy(),
-        ),
-    ):
-        if outstanding:
-            slots = ring()
-            for counter in range(tail - outstanding, tail):
-                lines[kind].append(_InLine(counter, slots[counter % CAPACITY].energy))
-            lines[kind][0].left = left
-    return lines
-
-
-def _keep(connection: Connection, lines: _Lines) -> None:
-    connection.execute(delete(queue))
-    rows = [
-        {"kind": int(kind), "counter": each.counter, "left": each.left, "seq": each.seq}
-        for kind, line in lines.items()
-        for each in line
-    ]
-    if rows:
-        connection.execute(insert(queue), rows)
-
-
 class _Book:
     """One reading of the log, in one transaction of the store."""
 
     def __init__(self, connection: Connection, length: int) -> None:
         self._connection = connection
         self._length = length
-        self._lines: _Lines = {kind: deque() for kind in Kind}
-        for row in connection.execute(select(queue).order_by(queue.c.counter)):
-            self._lines[Kind(row.kind)].append(_InLine(row.counter, row.left, row.seq))
+        self._lines = read_lines(connection)
 
     def read(self, receipts: list[Receipt]) -> None:
         for receipt in receipts:
             for event in receipt.events:
                 self._read(event, receipt)
-        _keep(self._connection, self._lines)
+        keep_lines(self._connection, self._lines)
 
     def _read(self, event: Event, receipt: Receipt) -> None:
         match event:
             case RequestPosted(counter=counter, energy=energy):
-                self._lines[Kind.REQUEST].append(_InLine(counter, energy))
+                self._lines[Kind.REQUEST].append(InLine(counter, energy))
             case ReleasePosted(counter=counter, energy=energy):
-                self._lines[Kind.RELEASE].append(_InLine(counter, energy))
+                self._lines[Kind.RELEASE].append(InLine(counter, energy))
             case RequestsPosted(first=first, orders=requests):
                 for counter, order in enumerate(requests, first):
-                    self._lines[Kind.REQUEST].append(_InLine(counter, order.energy))
+                    self._lines[Kind.REQUEST].append(InLine(counter, order.energy))
             case ReleasesPosted(first=first, orders=releases):
                 for counter, need in enumerate(releases, first):
-                    self._lines[Kind.RELEASE].append(_InLine(counter, need.energy))
+                    self._lines[Kind.RELEASE].append(InLine(counter, need.energy))
             case SignedRequestsPosted(first=first, orders=requests):
                 self._posted(Kind.REQUEST, first, requests, receipt)
             case SignedReleasesPosted(first=first, orders=releases):
                 self._posted(Kind.RELEASE, first, releases, receipt)
-            case SignedOrderSkipped(r=r, reason=reason):
-                self._skipped(r, reason, receipt)
             case PeriodOpened():
                 for line in self._lines.values():
                     line.clear()
@@ -197,7 +207,7 @@ class _Book:
         for counter, order in enumerate(posted, first):
             # Whoever posted it: a meter has one of a kind in a period.
             ours = find_live(self._connection, order.meter, kind, period)
-            in_line = _InLine(counter, order.energy)
+            in_line = InLine(counter, order.energy)
             self._lines[kind].append(in_line)
             if ours is None or ours.state not in (State.ACCEPTED, State.SENT):
                 continue
@@ -211,16 +221,12 @@ class _Book:
                     counter=counter,
                 )
             else:
-                self._tell(ours.seq, state=State.REFUSED, reason=AlreadyPosted.reason)
-
-    def _skipped(self, r: int, reason: str, receipt: Receipt) -> None:
-        # Others can have an order skipped as well: only what the relay has sent itself counts.
-        wanted = (orders.c.state == State.SENT) & (orders.c.r == f"{r:x}")
-        self._connection.execute(
-            update(orders)
-            .where(wanted & (orders.c.transaction == receipt.transaction))
-            .values(state=State.REFUSED, reason=reason, block=receipt.block)
-        )
+                self._tell(
+                    ours.seq,
+                    state=State.REFUSED,
+                    reason=AlreadyPosted.reason,
+                    block=receipt.block,
+                )
 
     def _matched(self, index: int, fill: Fill, receipt: Receipt) -> None:
         for kind, partner in ((Kind.REQUEST, fill.consumer), (Kind.RELEASE, fill.producer)):

@@ -27,11 +27,28 @@ class RelayMarket(Ledger, Protocol):
     def receipts(self, first_block: int, last_block: int) -> Iterator[Receipt]:
         """What each transaction of these blocks made the market log, oldest first."""
 
-    def look_up(self, transaction: str) -> tuple[bool, int | None]:
-        """Whether a transaction is known, and the number of its block once it is mined."""
+    def header(self, number: int) -> tuple[str, int] | None:
+        """Hash and Unix time of a block as the chain is now; None where it has none."""
+
+    def outcome(self, key: str) -> Receipt | None:
+        """What this account's call under a key came to; None where it has no effect.
+
+        Raises:
+            ReceiptTimeout: it is under way.
+        """
+
+    @property
+    def trouble(self) -> str | None:
+        """What the node is waited for; None while it answers."""
+
+    def under_way(self) -> tuple[int, float | None]:
+        """How many transactions of this account are under way, and since when the oldest is."""
 
     def announcing(self, announce: Callable[[str], None]) -> Ledger:
-        """The same market; `announce` is told each transaction's hash before it is sent."""
+        """The same market; `announce` is told each transaction's hash before it is sent.
+
+        Again where it is signed anew while it is waited for, which gives it another hash.
+        """
 
     def max_signed(self) -> int:
         """The most signed orders that one call can post here."""

@@ -90,7 +90,10 @@ class ReceiptOut(_Strict):
         str | None, Field(description="Why it was refused, in the words of the contract.")
     ]
     remedy: str | None
-    transaction: Annotated[str | None, Field(description="Hash of what it was sent in.")]
+    transaction: Annotated[
+        str | None,
+        Field(description="Hash of what it was sent in; another one when that is replaced."),
+    ]
     block: Annotated[int | None, Field(description="The block since which it is on chain.")]
     counter: Annotated[int | None, Field(description="Its number in its queue.")]
     matched_wh: int
@@ -111,7 +114,7 @@ class LastBatchOut(_Strict):
     orders: int
     sent_at: float
     block: Annotated[int | None, Field(description="null until it is known to be mined.")]
-    gas: Annotated[int | None, Field(description="null where the node has not told.")]
+    gas: Annotated[int | None, Field(description="null until it is known to be mined.")]
 
 
 class HealthOut(_Strict):
@@ -120,6 +123,9 @@ class HealthOut(_Strict):
     status: Literal["ok", "degraded"]
     trouble: Annotated[
         str | None, Field(description="The kind of error its latest look or batch ended in.")
+    ]
+    waited_for: Annotated[
+        str | None, Field(description="What the node is waited for; null while it answers.")
     ]
     chain_reachable: bool
     chain_id: int
@@ -132,6 +138,12 @@ class HealthOut(_Strict):
     waiting: Annotated[int, Field(description="Accepted orders of every period.")]
     oldest_waiting_seconds: Annotated[
         float | None, Field(description="Age of the oldest order that could be posted now.")
+    ]
+    under_way: Annotated[
+        int, Field(description="Transactions of the relayer that are sent and not mined.")
+    ]
+    oldest_under_way_seconds: Annotated[
+        float | None, Field(description="Age of the oldest of them; null when there is none.")
     ]
     last_batch: LastBatchOut | None
     orders: Annotated[dict[StateName, int], Field(description="Orders in each state.")]

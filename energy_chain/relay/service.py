@@ -98,10 +98,13 @@ class Relay:
         counts = self.store.counts()
         oldest = self.store.waiting(look.period).since if look else None
         last = self.store.last_batch()
+        waited_for = self._market.trouble
+        under_way, since = self._market.under_way()
         return HealthOut(
-            status="ok" if look and not batcher.trouble else "degraded",
+            status="ok" if look and not batcher.trouble and not waited_for else "degraded",
             trouble=batcher.trouble,
-            chain_reachable=look is not None,
+            waited_for=waited_for,
+            chain_reachable=look is not None and not waited_for,
             chain_id=domain.chain_id,
             contract=domain.contract,
             relayer=self._market.account,
@@ -110,10 +113,15 @@ class Relay:
             period=look.period if look else None,
             paused=look.paused if look else None,
             waiting=self.store.accepted(),
-            oldest_waiting_seconds=None if oldest is None else max(0.0, self._clock() - oldest),
+            oldest_waiting_seconds=self._age(oldest),
+            under_way=under_way,
+            oldest_under_way_seconds=self._age(since),
             last_batch=_told_batch(last) if last else None,
             orders={state.value: number for state, number in counts.items()},
         )
+
+    def _age(self, since: float | None) -> float | None:
+        return None if since is None else max(0.0, self._clock() - since)
 
 
 def _told_batch(batch: Batch) -> LastBatchOut:

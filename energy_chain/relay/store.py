@@ -7,11 +7,12 @@ energy is nobody's business: only the file's owner can read it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import (
@@ -24,6 +25,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    delete,
     func,
     insert,
     select,
@@ -38,6 +40,8 @@ from energy_chain.sqlite_files import claim, make_private, reading, sqlite_engin
 
 FORMAT = "1"
 """Of the file; another one is not read."""
+REMEMBERED = 128
+"""Blocks whose hashes are remembered: so many steps back are there in a reorganisation."""
 
 
 class State(StrEnum):
@@ -116,6 +120,12 @@ matches = Table(
     Column("number", Integer, nullable=False),
     Column("partner", String),
 )
+followed_blocks = Table(
+    "followed_blocks",
+    _METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("hash", String, nullable=False),
+)
 queue = Table(
     "queue",
     _METADATA,
@@ -187,7 +197,7 @@ class StoredMatch:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A transaction that posts orders; its hash is None when it was never sent."""
+    """A transaction that posts orders; its hash is the latest that is known, None before any."""
 
     id: int
     orders: int
@@ -215,11 +225,16 @@ class SlotTaken(Exception):
 
 
 class Store:
-    """The relay's memory of one market."""
+    """The relay's memory of one market.
 
-    def __init__(self, engine: Engine) -> None:
+    Attributes:
+        id: of its file; no other store has it, also not one that is made anew at the same place.
+    """
+
+    def __init__(self, engine: Engine, id: str = "") -> None:
         """What `open` has prepared."""
         self._engine = engine
+        self.id = id
 
     @classmethod
     def open(cls, path: Path, market: str) -> Store:
@@ -246,6 +261,7 @@ class Store:
         except InvalidInput:
             store.close()
             raise
+        store.id = found["id"]
         return store
 
     def close(self) -> None:
@@ -357,16 +373,12 @@ class Store:
             period: of that block, as orders are signed for it.
             never: whether orders on chain never expire.
         """
-        unposted = orders.c.state.in_((State.ACCEPTED, State.SENT)) & (orders.c.period < period)
-        late = (orders.c.state == State.ACCEPTED) & (orders.c.deadline < time)
-        unmatched = (orders.c.state == State.ON_CHAIN) & (orders.c.period < period)
+        ends = _ends(time, period, never)
         with self.reading() as connection:
-            ends = [unposted, late] if never else [unposted, late, unmatched]
             some = any(connection.scalar(select(orders.c.seq).where(end).limit(1)) for end in ends)
         if some:
             with self.writing() as connection:
-                for end in ends:
-                    connection.execute(update(orders).where(end).values(state=State.EXPIRED))
+                expire(connection, time, period, never)
 
     # batches
 
@@ -383,7 +395,7 @@ class Store:
         return int(batch)
 
     def announce(self, batch: int, transaction: str) -> None:
-        """Remembers a batch's transaction, before it is sent."""
+        """Remembers the hash of a batch's transaction, the latest where it was signed anew."""
         with self.writing() as connection:
             connection.execute(
                 update(batches).where(batches.c.id == batch).values(transaction=transaction)
@@ -394,23 +406,41 @@ class Store:
                 .values(transaction=transaction)
             )
 
-    def mined(self, batch: int, block: int, gas: int | None) -> None:
-        """A batch's transaction is in a block."""
+    def mined(self, batch: int, transaction: str, block: int, gas: int) -> None:
+        """A batch's transaction is in a block; it may be another one than was announced last."""
+        self.announce(batch, transaction)
         with self.writing() as connection:
             connection.execute(
                 update(batches).where(batches.c.id == batch).values(block=block, gas=gas)
             )
 
-    def close_batch(self, batch: int) -> int:
+    def close_batch(
+        self,
+        batch: int,
+        block: int | None = None,
+        skipped: Mapping[int, str] = MappingProxyType({}),
+    ) -> int:
         """Ends a batch. Orders of it that are neither posted nor refused wait again.
 
-        Returns how many do.
+        Args:
+            batch: its id.
+            block: of its transaction.
+            skipped: why the contract did not take an order of it, by the r of its signature.
+
+        Returns how many wait again.
         """
+        sent = (orders.c.batch == batch) & (orders.c.state == State.SENT)
         with self.writing() as connection:
             connection.execute(update(batches).where(batches.c.id == batch).values(closed=1))
+            for r, reason in skipped.items():
+                connection.execute(
+                    update(orders)
+                    .where(sent & (orders.c.r == f"{r:x}"))
+                    .values(state=State.REFUSED, reason=reason, block=block)
+                )
             back = connection.execute(
                 update(orders)
-                .where((orders.c.batch == batch) & (orders.c.state == State.SENT))
+                .where(sent)
                 .values(state=State.ACCEPTED, batch=None, transaction=None)
             )
             return back.rowcount
@@ -436,11 +466,47 @@ class Store:
             value = connection.scalar(select(about.c.value).where(about.c.name == "followed"))
         return None if value is None else int(value)
 
+    def followed_hashes(self, limit: int = REMEMBERED) -> list[tuple[int, str]]:
+        """Numbers and hashes of blocks that were followed, the latest first.
 
-def set_followed(connection: Connection, block: int) -> None:
-    """Remembers the block up to which everything is known."""
+        The first is the one up to which everything is known; a store that was followed by an
+        earlier version, and not since, has none.
+        """
+        wanted = select(followed_blocks).order_by(followed_blocks.c.number.desc()).limit(limit)
+        with self.reading() as connection:
+            return [(row.number, row.hash) for row in connection.execute(wanted)]
+
+
+def set_followed(connection: Connection, block: int, hashes: Mapping[int, str]) -> None:
+    """Remembers the block up to which everything is known.
+
+    Args:
+        connection: in a transaction that writes.
+        block: its number.
+        hashes: of blocks that were followed, by their numbers.
+    """
     fresh = insert_or_not(about).values(name="followed", value=str(block))
     connection.execute(fresh.on_conflict_do_update(["name"], set_={"value": str(block)}))
+    connection.execute(delete(followed_blocks).where(followed_blocks.c.number > block))
+    if hashes:
+        rows = [{"number": number, "hash": hash} for number, hash in hashes.items()]
+        connection.execute(insert(followed_blocks), rows)
+        newest = select(followed_blocks.c.number).order_by(followed_blocks.c.number.desc())
+        oldest = newest.offset(REMEMBERED - 1).limit(1).scalar_subquery()
+        connection.execute(delete(followed_blocks).where(followed_blocks.c.number < oldest))
+
+
+def _ends(time: int, period: int, never: bool) -> list[Any]:
+    unposted = orders.c.state.in_((State.ACCEPTED, State.SENT)) & (orders.c.period < period)
+    late = (orders.c.state == State.ACCEPTED) & (orders.c.deadline < time)
+    unmatched = (orders.c.state == State.ON_CHAIN) & (orders.c.period < period)
+    return [unposted, late] if never else [unposted, late, unmatched]
+
+
+def expire(connection: Connection, time: int, period: int, never: bool) -> None:
+    """As `Store.expire`, in a transaction."""
+    for end in _ends(time, period, never):
+        connection.execute(update(orders).where(end).values(state=State.EXPIRED))
 
 
 def find_live(connection: Connection, number: int, kind: Kind, period: int) -> StoredOrder | None:

@@ -1,4 +1,4 @@
-"""A relay in a process of its own on each node: killed, started again, and ended well."""
+"""A relay on real nodes: killed, started again, ended well, and on a chain that is reorganised."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from energy_chain.chain.accounts import development_accounts
+from energy_chain.chain.connection import Connection
+from energy_chain.chain.contract_ledger import ContractLedger
+from energy_chain.chain.networks import network_at
+from energy_chain.chain.sender import TransactionSender
+from energy_chain.relay.schemas import SignedOrderIn
+from energy_chain.relay.service import Relay
+from energy_chain.relay.settings import RelaySettings
 from energy_chain.signing import Kind, OrderDomain, OrderTerms, sign
 from tests.integration.machines import Command, Machine
-from tests.integration.nodes import Node, block_time, free_port
+from tests.integration.nodes import Node, ask, block_time, free_port
 
 DAY = 86_400
 """The period, which no machine is too slow for."""
@@ -87,3 +94,50 @@ def test_a_relay_that_was_killed_goes_on_where_it_was(ganache: Node, tmp_path: P
     verdict = machine.json("audit")
     assert verdict["clean"]
     assert verdict["matches"] == 1
+
+
+def test_orders_whose_blocks_are_reorganised_are_posted_and_matched_again(
+    anvil: Node, tmp_path: Path
+) -> None:
+    accounts = development_accounts(5)
+    owner, relayer, operator, *meters = (str(account.address) for account in accounts)
+    sender = TransactionSender(Connection.open(network_at(anvil.url)), accounts)
+    market = ContractLedger.deploy(sender, owner, relayer, operator, DAY).as_account(relayer)
+    market.as_account(operator).register_meters(meters)
+    ask(anvil.url, "anvil_mine", "0x5")
+    period = block_time(anvil.url) // DAY
+    relay = Relay(market, tmp_path / "relay.sqlite", RelaySettings(batch_seconds=0.001))
+
+    def give(meter: int, kind: Kind, energy: int) -> str:
+        order = signed_order(meter, kind, energy, period, market.order_domain())
+        return relay.door.admit(SignedOrderIn(**order))[0].id
+
+    def told(id: str) -> tuple[str, int, int | None]:
+        found = relay.receipt(id)
+        assert found
+        return found.state, found.matched_wh, found.block
+
+    try:
+        offer, need = give(3, Kind.REQUEST, 1_500), give(4, Kind.RELEASE, 900)
+        (done,) = relay.batcher.step()
+        market.match_pending(10)
+        relay.batcher.step()
+        assert told(offer) == ("on chain", 900, done.block)
+        assert told(need) == ("matched", 900, done.block)
+
+        ask(anvil.url, "anvil_reorg", 2, [])
+        assert market.match_counter() == market.request_counter() == 0
+        assert relay.batcher.step() == []
+        assert told(offer) == told(need) == ("sent", 0, None)
+        # The outbox sends both transactions again: one of the relay, and one that matched.
+        deadline = time.monotonic() + LONGEST
+        while told(need)[0] != "matched":
+            assert time.monotonic() < deadline
+            sender.tend()
+            assert relay.batcher.step() == []
+        assert told(need)[2] != done.block
+        assert told(offer)[:2] == ("on chain", 900)
+        assert (market.request_counter(), market.match_counter()) == (1, 1)
+        assert sender.tend() == relay.health().under_way == 0
+    finally:
+        relay.close()

@@ -118,3 +118,21 @@ def test_no_error_shows_a_key(contract_market):
 
 def test_the_zero_address_is_an_address(contract_market):
     assert contract_market.ledger.meter(ZERO_ADDRESS) is None
+
+
+def test_a_ledger_tells_what_is_waited_for_and_what_is_under_way(contract_market):
+    producer = contract_market.as_("producer")
+    assert producer.trouble is None
+    assert producer.under_way() == (0, None)
+    outbox, (entry, _) = producer._sender.outbox, posted(producer)
+    outbox.reopen(entry.id)  # as when a reorganisation has lost it
+    assert producer.under_way() == (1, entry.created_at)
+    assert contract_market.as_("consumer").under_way() == (0, None)
+    assert producer._sender.tend() == 0
+    assert producer.under_way() == (0, None)
+
+
+def posted(ledger):
+    """A transaction of a ledger's account, as its outbox has it."""
+    ledger.post_request(ledger.account, 1)
+    return ledger._sender.outbox.newest_mined(ledger.account)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,13 +15,15 @@ from hypothesis import strategies as st
 
 from energy_chain.errors import InvalidInput, MarketPaused, NodeUnreachable, ReceiptTimeout
 from energy_chain.events import Receipt, ReleasesPosted, RequestsPosted
-from energy_chain.feeding import LOST, Posted, Poster
+from energy_chain.feeding import WATCHED, Posted, Poster
 from energy_chain.market import MAX_ENERGY, Release, Request
 from energy_chain.memory_ledger import MemoryLedger
 from energy_chain.meters import Reading
 from energy_chain.meters.live.desk import Adjustment, DeskRule, Missing, Verdict
 from energy_chain.meters.live.desk_store import Desk
 from energy_chain.meters.readings import UWH
+
+from ..keyed_calls import KeyedCalls
 
 OWNER, AGGREGATOR, OPERATOR = (f"0x{n:040X}" for n in range(1, 4))
 HOMES = [f"0x{n:040X}" for n in range(11, 14)]
@@ -256,52 +259,69 @@ def test_a_desk_that_is_not_there_is_not_made_to_be_looked_at(tmp_path: Path) ->
 
 
 class Chain(MemoryLedger):
-    """A market in memory with transactions that can get lost. Implements `FeedMarket`."""
+    """A market in memory whose calls can get stuck, and be undone. Implements `FeedMarket`."""
 
-    hashes: dict[str, int]
+    calls: KeyedCalls
     now: list[int]
-    announce: Callable[[str], None] | None = None
     fault: list[tuple[str, Exception]]
+    key: str = ""
 
     @classmethod
     def new(cls) -> Chain:
         now = [int(NOON.timestamp())]
-        market = cls.deploy(OWNER, AGGREGATOR, OPERATOR, 900, lambda: now[0])
+        market = MemoryLedger.deploy(OWNER, AGGREGATOR, OPERATOR, 900, lambda: now[0])
         market.as_account(OWNER).register_meters(HOMES)
         here = cls(market._book, OPERATOR)
-        here.hashes, here.now, here.fault = {}, now, []
+        here.calls, here.now = KeyedCalls(market.signing_period, lambda _: True), now
+        here.fault = []
         return here
 
-    def announcing(self, announce: Callable[[str], None]) -> Chain:
-        other = type(self)(self._book, self._account)
-        other.hashes, other.now, other.fault = self.hashes, self.now, self.fault
-        other.announce = announce
+    def as_account(self, account: str) -> Chain:
+        other = type(self)(self._book, account)
+        other.calls, other.now, other.fault = self.calls, self.now, self.fault
         return other
 
-    def look_up(self, transaction: str) -> tuple[bool, int | None]:
-        return transaction in self.hashes, self.hashes.get(transaction)
+    def keyed(self, key: str) -> Chain:
+        other = self.as_account(self._account)
+        other.key = f"{self._account} {key}"
+        return other
+
+    def outcome(self, key: str) -> Receipt | None:
+        return self.calls.outcome(f"{self._account} {key}")
 
     def receipts(self, first_block: int, last_block: int) -> Iterator[Receipt]:
-        for hash, block in self.hashes.items():
-            if first_block <= block <= last_block:
-                yield replace(self._book.history[block - 1], transaction=hash)
+        for call in self.calls.calls.values():
+            if call.receipt and first_block <= call.receipt.block <= last_block:
+                yield call.receipt
 
     def post_and_match(
-        self, requests: list[Request], releases: list[Release], max_matches: int
+        self, requests: Sequence[Request], releases: Sequence[Release], max_matches: int
     ) -> Receipt:
+        assert self.key
         where, error = self.fault.pop(0) if self.fault else ("", Exception())
         if where == "before":
             raise error
-        assert self.announce
-        hash = f"0x{len(self._book.history):064x}"
-        self.announce(hash)
-        if where == "announced":
-            raise error
-        receipt = super().post_and_match(requests, releases, max_matches)
-        self.hashes[hash] = len(self._book.history)
+
+        def make(hash: str) -> Receipt:
+            nonlocal where
+            if where == "sent":
+                where = ""
+                raise error
+            receipt = MemoryLedger.post_and_match(self, requests, releases, max_matches)
+            return replace(receipt, transaction=hash, block=len(self._book.history or ()))
+
+        receipt: Receipt = self.calls.send(self.key, make)
         if where == "mined":
             raise error
-        return replace(receipt, transaction=hash)
+        return receipt
+
+    def reorganise(self) -> None:
+        """Takes back the latest block, which posted something in a market without anything else."""
+        book = MemoryLedger.deploy(OWNER, AGGREGATOR, OPERATOR, 900, lambda: self.now[0])._book
+        MemoryLedger(book, OWNER).register_meters(HOMES)
+        for field in fields(book):
+            setattr(self._book, field.name, getattr(book, field.name))
+        self.calls.dropped(len(book.history or ()))
 
     def posted(self) -> Counter[int]:
         """Net Wh by meter number of all that was ever posted."""
@@ -363,47 +383,144 @@ def test_more_orders_than_a_batch_holds_are_posted_in_several(desk: Desk, blocks
     [
         ("before", MarketPaused()),
         ("before", NodeUnreachable()),
-        ("announced", NodeUnreachable()),
-        ("announced", ReceiptTimeout()),
+        ("sent", NodeUnreachable()),
+        ("sent", ReceiptTimeout()),
         ("mined", ReceiptTimeout()),
         ("mined", NodeUnreachable()),
-        ("announced", KeyError("a bug, or the end of the process")),
+        ("sent", KeyError("a bug, or the end of the process")),
         ("mined", KeyError("a bug, or the end of the process")),
     ],
 )
+@pytest.mark.parametrize("later", [timedelta(0), QUARTER], ids=["same period", "next period"])
 def test_whatever_happens_to_a_batch_its_orders_are_posted_once(
-    desk: Desk, blocks: Chain, where: str, error: Exception
+    desk: Desk, blocks: Chain, where: str, error: Exception, later: timedelta
 ) -> None:
     desk.take(reading(0, 100), after(0))
     blocks.fault.append((where, error))
     with pytest.raises(type(error)):
         post(desk, blocks, after(0))
-    post(desk, blocks, after(0) + LOST / 2)
-    post(desk, blocks, after(0) + LOST + MINUTE)
+    post(desk, blocks, after(0) + later)
+    post(desk, blocks, after(0) + later)
     assert blocks.posted() == {1: -100}
     assert desk.waiting() == 0
 
 
-def test_a_batch_that_may_be_mined_later_is_not_posted_again_before_it_is_lost(
-    desk: Desk, blocks: Chain
-) -> None:
-    desk.take(reading(0, 100), after(0))
-    blocks.fault.append(("announced", ReceiptTimeout()))
+def test_a_batch_that_may_be_mined_later_is_asked_for_again(desk: Desk, blocks: Chain) -> None:
+    desk.take(reading(0, 100), after(0, 9))
+    blocks.calls.mines = False
     with pytest.raises(ReceiptTimeout):
         post(desk, blocks, after(0))
-    assert post(desk, blocks, after(0) + LOST) == 0
+    assert post(desk, blocks, after(0, 5)) == 0
+    assert desk.has_open_batches()
+    blocks.calls.mines = True
+    assert post(desk, blocks, after(0, 6)) == 0
+    assert post(desk, blocks, after(0, 6)) == 0
+    assert not desk.has_open_batches()
+    assert (blocks.posted(), desk.waiting()) == ({1: -100}, 0)
+    [(_, told)] = desk.adjustments()
+    assert told.order_period == int(after(0).timestamp()) // 900
+
+
+def test_orders_of_a_batch_that_was_withdrawn_are_of_the_next_period(
+    desk: Desk, blocks: Chain
+) -> None:
+    desk.take(reading(0, 100), after(0, 9))
+    blocks.calls.mines = False
+    with pytest.raises(ReceiptTimeout):
+        post(desk, blocks, after(0))
+    blocks.calls.mines = True
+    assert post(desk, blocks, after(1)) == 1
+    assert blocks.posted() == {1: -100}
+    [(_, told)] = desk.adjustments()
+    assert told.order_period == int(after(1).timestamp()) // 900
+
+
+@pytest.mark.parametrize("later", [timedelta(0), QUARTER], ids=["same period", "next period"])
+def test_a_batch_that_a_reorganisation_has_undone_is_posted_again(
+    desk: Desk, blocks: Chain, later: timedelta
+) -> None:
+    desk.take(reading(0, 100), after(0))
+    assert post(desk, blocks, after(0)) == 1
+    blocks.reorganise()
+    assert blocks.posted() == {}
+    post(desk, blocks, after(0) + later)
+    post(desk, blocks, after(0) + later)
+    assert blocks.posted() == {1: -100}
+    assert desk.waiting() == 0
+
+
+def test_a_batch_that_is_under_way_again_is_open(desk: Desk, blocks: Chain) -> None:
+    desk.take(reading(0, 100), after(0))
+    post(desk, blocks, after(0))
+    blocks.reorganise()
+    blocks.calls.mines = False
+    assert post(desk, blocks, after(0)) == 0
     assert desk.waiting() == 1
 
 
-def test_a_batch_that_was_mined_without_effect_is_posted_again(desk: Desk, blocks: Chain) -> None:
+def test_what_was_posted_is_not_posted_again_when_the_outbox_is_lost(
+    desk: Desk, blocks: Chain
+) -> None:
     desk.take(reading(0, 100), after(0))
-    blocks.fault.append(("announced", ReceiptTimeout()))
-    with pytest.raises(ReceiptTimeout):
+    post(desk, blocks, after(0))
+    forgetful = Chain(blocks._book, OPERATOR)
+    forgetful.calls = KeyedCalls(blocks.signing_period, lambda _: True)
+    forgetful.now, forgetful.fault = blocks.now, []
+    forgetful.receipts = blocks.receipts  # type: ignore[method-assign]
+    assert post(desk, forgetful, after(0)) == 0
+    assert desk.waiting() == 0
+
+
+def test_a_batch_is_looked_for_no_longer_than_it_can_be_undone(desk: Desk, blocks: Chain) -> None:
+    desk.take(reading(0, 100), after(0))
+    post(desk, blocks, after(0))
+    assert len(desk.unsettled_batches(after(0))) == 1
+    assert desk.unsettled_batches(after(0) + timedelta.resolution) == []
+    blocks.calls.calls.clear()
+    assert post(desk, blocks, after(0) + WATCHED + MINUTE) == 0
+
+
+def test_a_batch_is_asked_for_as_the_account_that_has_posted_it(desk: Desk, blocks: Chain) -> None:
+    desk.take(reading(0, 100), after(0))
+    blocks.fault.append(("mined", KeyError()))
+    with pytest.raises(KeyError):
         post(desk, blocks, after(0))
-    [batch] = desk.open_batches()
-    blocks.hashes[str(batch.transaction)] = 1
-    blocks.receipts = lambda *_: iter(())  # type: ignore[method-assign]
-    assert post(desk, blocks, after(0)) == 1
+    blocks.as_account(OWNER).set_metering_operator(AGGREGATOR)
+    assert post(desk, blocks.as_account(AGGREGATOR), after(0)) == 0
+    assert (blocks.posted(), desk.waiting()) == ({1: -100}, 0)
+
+
+def test_a_new_desk_is_none_that_was_there_before(tmp_path: Path, blocks: Chain) -> None:
+    for energy in (100, 30):
+        desk = Desk.open(tmp_path / "desk.sqlite", "market", RULE, NOON)
+        desk.take(reading(0, energy), after(0))
+        assert post(desk, blocks, after(0)) == 1
+        desk.close()
+        (tmp_path / "desk.sqlite").unlink()
+    assert blocks.posted() == {1: -130}
+
+
+def test_a_desk_of_an_earlier_version_gets_what_it_lacks(tmp_path: Path, blocks: Chain) -> None:
+    path = tmp_path / "desk.sqlite"
+    desk = Desk.open(path, "market", RULE, NOON)
+    desk.take(reading(0, 100), after(0))
+    post(desk, blocks, after(0))
+    desk.close()
+    with sqlite3.connect(path) as file:
+        file.execute("DELETE FROM about WHERE name = 'id'")
+        for column in ("account", "block"):
+            file.execute(f"ALTER TABLE batches DROP COLUMN {column}")
+    file.close()
+    first = Desk.open(path, "market", RULE, NOON)
+    first.close()
+    again = Desk.open(path, "market", RULE, NOON)
+    assert again.id == first.id != desk.id
+    assert len(again.id) == 32
+    again.take(reading(0, 120), after(0))
+    # What was posted under another identity is not looked for under this one.
+    assert post(again, blocks, after(0)) == 1
+    assert blocks.posted() == {1: -120}
+    again.close()
 
 
 def test_orders_of_a_meter_whose_account_is_not_known_are_not_lost(
@@ -423,6 +540,8 @@ EVENTS = st.lists(
         st.tuples(st.just("post"), st.just(0), st.just(0), st.just(0)),
         st.tuples(st.just("crash"), st.sampled_from([0, 1, 2]), st.integers(0, 1), st.just(0)),
         st.tuples(st.just("restart"), st.just(0), st.just(0), st.just(0)),
+        st.tuples(st.just("mines"), st.integers(0, 1), st.just(0), st.just(0)),
+        st.tuples(st.just("wait"), st.just(0), st.just(0), st.just(0)),
     ),
     max_size=40,
 )
@@ -433,7 +552,7 @@ EVENTS = st.lists(
 def test_orders_add_up_to_the_readings_as_they_stand(
     tmp_path_factory: pytest.TempPathFactory, events: list[tuple[str, int, int, int]]
 ) -> None:
-    """In any order of arrival, with repeats, corrections, crashes and restarts."""
+    """In any order of arrival, with repeats, corrections, crashes, restarts and what gets stuck."""
     path, blocks = tmp_path_factory.mktemp("desk") / "desk.sqlite", Chain.new()
     desk = Desk.open(path, "market", RULE, NOON)
     now, taken, final = after(6), [], {}
@@ -448,9 +567,15 @@ def test_orders_add_up_to_the_readings_as_they_stand(
             desk.close()
             desk = Desk.open(path, "market", RULE, now)
             continue
+        elif kind == "mines":
+            blocks.calls.mines = bool(first)
+            continue
+        elif kind == "wait":
+            now += QUARTER
+            continue
         else:
             if kind == "crash":
-                where = ("before", "announced", "mined")[first]
+                where = ("before", "sent", "mined")[first]
                 blocks.fault.append((where, (KeyError(), ReceiptTimeout())[second]))
             try:
                 post(desk, blocks, now)
@@ -461,8 +586,9 @@ def test_orders_add_up_to_the_readings_as_they_stand(
         desk.take(one, now)
         final[one.meter, one.start] = one.production - one.consumption
     blocks.fault.clear()
-    post(desk, blocks, now + LOST + MINUTE)
-    post(desk, blocks, now + LOST + MINUTE)
+    blocks.calls.mines = True
+    for _ in range(3):
+        post(desk, blocks, now + QUARTER)
     assert desk.waiting() == 0
     for meter, number in NUMBERS.items():
         exact = sum(net for (name, _), net in final.items() if name == meter)

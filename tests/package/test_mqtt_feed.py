@@ -150,6 +150,48 @@ def test_trouble_with_the_chain_is_told_once_and_tried_again_later(tmp_path: Pat
     assert second - first == third - second == RETRY
 
 
+def test_a_batch_that_is_under_way_is_looked_for_also_while_no_orders_wait(tmp_path: Path) -> None:
+    from threading import Event as Stop
+
+    from energy_chain.feeding import RETRY, follow
+    from energy_chain.meters import Reading
+    from energy_chain.meters.live.desk import DeskRule
+    from energy_chain.meters.live.desk_store import Desk
+
+    class NoReading:
+        async def events(self) -> AsyncIterator[Event]:
+            await asyncio.sleep(60)
+            yield Connected()
+
+    class Slow:
+        looks: ClassVar[list[datetime]] = []
+
+        def resolve(self, now: datetime) -> None:
+            self.looks.append(now)
+            if len(self.looks) == 3:
+                desk.posted(batch, "0x01", 7, None)
+            elif len(self.looks) > 3:
+                raise AssertionError("nothing is open")
+
+    stop, time = Stop(), [NOON + QUARTER + timedelta(minutes=6)]
+
+    def clock() -> datetime:
+        time[0] += RETRY / 4
+        if time[0] > NOON + QUARTER + timedelta(minutes=9):
+            stop.set()
+        return time[0]
+
+    desk = Desk.open(tmp_path / "desk.sqlite", "market", DeskRule(QUARTER), NOON)
+    desk.take(Reading("sun", NOON, 0, 10**9), NOON + QUARTER)
+    (order,), _ = desk.due(1)
+    batch = desk.begin_batch([order.id], 1, NOON + QUARTER, "0x01")
+    parts: Any = NoReading(), desk, Slow(), []
+    asyncio.run(asyncio.wait_for(follow(*parts, stop, lambda _: None, clock, 0.001), 20))
+    desk.close()
+    first, second, third = Slow.looks
+    assert second - first == third - second == RETRY
+
+
 # ------------------------------------------------------------------ the command
 
 

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, fields, replace
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from energy_chain.events import Receipt
-from energy_chain.memory_ledger import MemoryLedger
+from energy_chain.memory_ledger import MemoryLedger, _Book
 from energy_chain.relay.service import Relay
 from energy_chain.relay.settings import RelaySettings
-from energy_chain.signing import Kind, OrderDomain, OrderTerms, SignedOrder, sign
+from energy_chain.signing import (
+    Kind,
+    OrderDomain,
+    OrderTerms,
+    SignedOrder,
+    sign,
+    signing_length,
+)
 
+from ..keyed_calls import KeyedCalls
 from ..property.markets import ACCOUNTS, AGGREGATOR, GENESIS, METERS, OPERATOR, OWNER, PERIOD, Clock
 
 FIRST = GENESIS // PERIOD
@@ -24,68 +34,146 @@ DOMAIN = OrderDomain(1337, "0x5FbDB2315678afecb367f032d93F642f64180aa3")
 KEYS = {str(account.address): bytes(account.key) for account in ACCOUNTS}
 
 
-@dataclass
-class Blocks:
-    """A chain around a market in memory: each call that changes something is a block."""
+FIRST_BLOCKS = 2
+"""With the deployment and the meters; they are never reorganised."""
+_numbers = count(1)
+"""Of all blocks there ever were: no two have the same hash."""
 
-    hashes: dict[int, str] = field(default_factory=dict)
-    """Of the transactions that the relay has sent, by block."""
-    sent: list[str] = field(default_factory=list)
-    before: Callable[[], None] = lambda: None
-    """Is called when a transaction is about to be mined."""
-    after: Callable[[], None] = lambda: None
-    """Is called when it was."""
-    confirmations: int = 0
+
+@dataclass(frozen=True)
+class Block:
+    """A block of one call, and the market after it."""
+
+    hash: str
+    book: _Book
+
+
+class Blocks(list[Receipt]):
+    """A chain around a market in memory: each call that changes something is a block.
+
+    It takes the place of the market's history.
+    """
+
+    def __init__(self, book: _Book) -> None:
+        super().__init__(book.history or ())
+        self.book = book
+        self.mined = [self._block() for _ in range(len(self) + 1)]
+        self.hashes: dict[int, str] = {}
+        """Of the transactions that the relay has sent, by block."""
+        self.calls = KeyedCalls(
+            lambda: int(book.clock() // signing_length(book.period_length)),
+            lambda block: block + self.confirmations <= len(self),
+        )
+        self.sending: Callable[[], None] = lambda: None
+        """Is called when a transaction is about to be sent."""
+        self.before: Callable[[], None] = lambda: None
+        """Is called when a transaction is about to be mined."""
+        self.after: Callable[[], None] = lambda: None
+        """Is called when whoever has sent it learns that it was."""
+        self.confirmations = 0
+        self.trouble: str | None = None
+
+    def append(self, receipt: Receipt) -> None:
+        super().append(receipt)
+        self.mined.append(self._block())
+
+    def reorganise(self, depth: int) -> None:
+        """Takes back the uppermost blocks. What the relay had in them is under way again."""
+        kept = max(FIRST_BLOCKS, len(self) - depth)
+        del self[kept:], self.mined[kept + 1 :]
+        self.hashes = {block: hash for block, hash in self.hashes.items() if block <= kept}
+        for name, value in _kept(self.mined[kept].book).items():
+            setattr(self.book, name, value)
+        self.calls.dropped(kept)
+
+    def receipt(self, block: int) -> Receipt:
+        hash = self.hashes.get(block, self.mined[block].hash)
+        return replace(self[block - 1], block=block, transaction=hash, gas_used=0)
+
+    def _block(self) -> Block:
+        book = replace(self.book, history=None, **_kept(self.book))
+        return Block(f"0x{next(_numbers):064x}", book)
+
+
+def _kept(book: _Book) -> dict[str, Any]:
+    """What a block changes of a market, copied."""
+    names = {field.name for field in fields(book)} - {"clock", "domain", "history"}
+    return {name: copy(getattr(book, name)) for name in names}
 
 
 class ChainInMemory(MemoryLedger):
     """The twin, with blocks and transactions. Implements `RelayMarket`."""
 
     blocks: Blocks
-    announce: Callable[[str], None] | None = None
+    announce: Callable[[str], None] = staticmethod(lambda _: None)
+    key: str = ""
+
+    @property
+    def trouble(self) -> str | None:
+        return self.blocks.trouble
+
+    def under_way(self) -> tuple[int, float | None]:
+        number = self.blocks.calls.under_way()
+        return number, self._book.clock() - 7.0 if number else None
 
     def latest(self) -> tuple[int, int]:
-        return len(self._book.history), self._book.clock()
+        return len(self.blocks), self._book.clock()
 
     def settled(self) -> tuple[int, int]:
         block, time = self.latest()
         if not self.blocks.confirmations:
             return block, time
         block = max(0, block - self.blocks.confirmations)
-        return block, self._book.history[block - 1].timestamp
+        return block, self.blocks[block - 1].timestamp
 
-    def at_block(self, _: int) -> MemoryLedger:
-        return self
+    def header(self, number: int) -> tuple[str, int] | None:
+        if not 0 <= number <= len(self.blocks):
+            return None
+        return self.blocks.mined[number].hash, self.blocks[max(number - 1, 0)].timestamp
+
+    def at_block(self, number: int) -> MemoryLedger:
+        header = self.header(number)
+        assert header is not None
+        book = replace(self.blocks.mined[number].book, clock=lambda: header[1])
+        return MemoryLedger(book, self._account)
 
     def receipts(self, first_block: int, last_block: int) -> Iterator[Receipt]:
         for block in range(first_block, last_block + 1):
-            transaction = self.blocks.hashes.get(block, f"0x{block:064x}")
-            yield replace(
-                self._book.history[block - 1], block=block, transaction=transaction, gas_used=0
-            )
+            yield self.blocks.receipt(block)
 
-    def look_up(self, transaction: str) -> tuple[bool, int | None]:
-        for block, hash in self.blocks.hashes.items():
-            if hash == transaction:
-                return True, block
-        return False, None
-
-    def announcing(self, announce: Callable[[str], None]) -> ChainInMemory:
+    def _other(self) -> ChainInMemory:
         other = type(self)(self._book, self._account)
-        other.blocks, other.announce = self.blocks, announce
+        other.blocks, other.announce, other.key = self.blocks, self.announce, self.key
         return other
 
+    def announcing(self, announce: Callable[[str], None]) -> ChainInMemory:
+        other = self._other()
+        other.announce = announce
+        return other
+
+    def keyed(self, key: str) -> ChainInMemory:
+        other = self._other()
+        other.key = f"{self._account} {key}"
+        return other
+
+    def outcome(self, key: str) -> Receipt | None:
+        return self.blocks.calls.outcome(f"{self._account} {key}")
+
     def post_signed(self, orders: Sequence[SignedOrder], all_or_nothing: bool = False) -> Receipt:
-        hash = f"0x{len(self.blocks.sent) + 0xFFFF:064x}"
-        self.blocks.sent.append(hash)
-        if self.announce:
-            self.announce(hash)
-        self.blocks.before()
-        receipt = super().post_signed(orders, all_or_nothing)
-        block = len(self._book.history)
-        self.blocks.hashes[block] = hash
-        self.blocks.after()
-        return replace(receipt, transaction=hash, block=block, gas_used=21_000)
+        if not self.key:  # somebody else's
+            return super().post_signed(orders, all_or_nothing)
+        blocks = self.blocks
+
+        def make(hash: str) -> Receipt:
+            blocks.before()
+            receipt = MemoryLedger.post_signed(self, orders, all_or_nothing)
+            blocks.hashes[len(blocks)] = hash
+            return replace(receipt, transaction=hash, block=len(blocks), gas_used=21_000)
+
+        blocks.sending()
+        receipt: Receipt = blocks.calls.send(self.key, make, self.announce)
+        blocks.after()
+        return receipt
 
     def max_signed(self) -> int:
         return 100
@@ -99,7 +187,7 @@ def new_market(clock: Clock, period_length: int = PERIOD) -> ChainInMemory:
     market = ChainInMemory.deploy(OWNER, AGGREGATOR, OPERATOR, period_length, clock, DOMAIN)
     market.as_account(OWNER).register_meters(METERS[:5])
     here = ChainInMemory(market._book, AGGREGATOR)
-    here.blocks = Blocks()
+    here._book.history = here.blocks = Blocks(market._book)
     return here
 
 

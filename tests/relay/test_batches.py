@@ -345,14 +345,12 @@ def crash() -> None:
     raise Crash
 
 
-def test_after_a_crash_before_sending_the_order_is_posted_once(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_after_a_crash_before_sending_the_order_is_posted_once(service: Service) -> None:
     id = service.accept()
-    with monkeypatch.context() as patched:
-        patched.setattr(service.relay.store, "announce", lambda *_: crash())
-        with pytest.raises(Crash):
-            service.wait(5)
+    service.market.blocks.sending = crash
+    with pytest.raises(Crash):
+        service.wait(5)
+    service.market.blocks.sending = lambda: None
     service.restart()
     assert service.states(id) == ["sent"]
     assert [done.posted for done in service.step()] == [1]
@@ -367,11 +365,12 @@ def test_after_a_crash_while_sending_the_order_is_posted_once(service: Service) 
         service.wait(5)
     service.market.blocks.before = lambda: None
     service.restart()
-    # The node does not know the transaction. It may be on its way: first the relay waits.
+    # The outbox has it: it is helped on, and seen mined at the next look.
     assert service.wait(20) == []
     assert service.states(id) == ["sent"]
-    assert [done.posted for done in service.wait(20)] == [1]
+    assert service.step() == []
     assert service.states(id) == ["on chain"]
+    assert service.market.request_counter() == 1
 
 
 def test_after_a_crash_behind_sending_nothing_is_posted_twice(service: Service) -> None:
@@ -386,24 +385,86 @@ def test_after_a_crash_behind_sending_nothing_is_posted_twice(service: Service) 
     assert [service.of(id)["counter"] for id in ids] == [0, 1]
     assert service.wait(60) == []
     assert service.market.request_counter() == 2
-    assert service.health()["last_batch"]["gas"] is None
+    assert service.health()["last_batch"]["gas"] == 21_000
 
 
-def test_a_transaction_that_is_not_seen_mined_is_looked_for(service: Service) -> None:
-    id = service.accept()
-
-    def slow() -> None:
-        raise ReceiptTimeout("not mined within 300 s")
-
-    service.market.blocks.after = slow
+def stuck(service: Service) -> None:
+    """The node takes what is sent, and mines nothing."""
+    service.market.blocks.calls.mines = False
     with pytest.raises(ReceiptTimeout):
         service.wait(5)
+    service.market.blocks.calls.mines = True
+
+
+def test_a_transaction_that_is_not_seen_mined_is_asked_for(service: Service) -> None:
+    id = service.accept()
+    stuck(service)
     assert service.states(id) == ["sent"]
     assert service.health()["trouble"] == "ReceiptTimeout"
-    service.market.blocks.after = lambda: None
-    assert service.step() == []
+    told = service.health()
+    assert (told["under_way"], told["oldest_under_way_seconds"]) == (1, 7)
+    assert service.step() == service.step() == []
     assert service.states(id) == ["on chain"]
-    assert service.health()["status"] == "ok"
+    told = service.health()
+    assert (told["status"], told["under_way"]) == ("ok", 0)
+    assert told["oldest_under_way_seconds"] is None
+
+
+def test_what_was_sent_is_not_sent_again_while_it_is_under_way(service: Service) -> None:
+    id = service.accept()
+    stuck(service)
+    service.market.blocks.calls.mines = False
+    assert service.wait(60) == service.wait(60) == []
+    assert service.states(id) == ["sent"]
+    assert len(service.market.blocks.calls.calls) == 1
+
+
+def test_an_order_whose_transaction_was_replaced_has_the_hash_of_the_one_that_was_mined(
+    service: Service,
+) -> None:
+    ids = service.accept(), service.accept(meter=1)
+    market = service.market
+    stuck(service)
+    first = service.of(ids[0])["transaction"]
+    market.as_account(OPERATOR).retire_meter(METERS[1])
+    market.blocks.calls.resign()
+    service.step()
+    service.step()
+    good, bad = map(service.of, ids)
+    assert good["transaction"] == bad["transaction"] == market.blocks.hashes[len(market.blocks)]
+    assert good["transaction"] != first
+    assert (good["state"], bad["state"], bad["reason"]) == (
+        *("on chain", "refused"),
+        "energy: meter is retired",
+    )
+
+
+def test_orders_of_a_transaction_that_was_withdrawn_wait_again_or_expire(
+    service: Service,
+) -> None:
+    late = service.accept()
+    service.market.blocks.calls.mines = False
+    with pytest.raises(ReceiptTimeout):
+        service.wait(5)
+    soon = service.accept(meter=1, period=FIRST + 1)
+    service.market.blocks.calls.mines = True
+    service.clock.time = (FIRST + 1) * PERIOD + 1
+    (done,) = service.step()
+    assert done.posted == 1
+    assert service.states(late, soon) == ["expired", "on chain"]
+    assert service.market.request_counter() == 1
+
+
+def test_a_new_store_is_none_that_was_there_before(start: Callable[..., Service]) -> None:
+    service = start()
+    service.accept()
+    assert [done.posted for done in service.wait(5)] == [1]
+    service.close()
+    service.path.unlink()
+    again = start(service.market)
+    id = again.accept(meter=1)
+    assert [done.posted for done in again.wait(5)] == [1]
+    assert again.states(id) == ["on chain"]
 
 
 @pytest.mark.parametrize("fault", [OutOfFunds, NodeUnreachable, MarketPaused])
@@ -415,13 +476,13 @@ def test_after_a_fault_before_sending_the_order_waits(
     def refuse() -> None:
         raise fault("not now")
 
-    service.market.blocks.before = refuse
+    service.market.blocks.sending = refuse
     with pytest.raises(fault):
         service.wait(5)
     assert service.states(id) == ["accepted"]
     health = service.health()
     assert (health["status"], health["trouble"]) == ("degraded", fault.__name__)
-    service.market.blocks.before = lambda: None
+    service.market.blocks.sending = lambda: None
     assert service.wait(1) == []  # not at once: each try may cost gas
     assert [done.posted for done in service.wait(5)] == [1]
     assert service.market.request_counter() == 1
@@ -459,7 +520,7 @@ def test_run_goes_on_after_a_fault_and_tells_it_once(service: Service) -> None:
         done.append(batch)
         stop.set()
 
-    service.market.blocks.before = refuse
+    service.market.blocks.sending = refuse
     service.relay.batcher.run(stop, report, told.append, poll_seconds=1)
     assert told == ["no ether"]
     assert len(done) == 1

@@ -432,6 +432,17 @@ def test_health_tells_how_it_goes(service: Service) -> None:
     }
 
 
+def test_health_says_what_the_node_is_waited_for(service: Service) -> None:
+    service.step()
+    told = service.health()
+    assert (told["status"], told["waited_for"], told["chain_reachable"]) == ("ok", None, True)
+    assert (told["under_way"], told["oldest_under_way_seconds"]) == (0, None)
+    service.market.blocks.trouble = "no usable answer to eth_call from here (HTTP 503)"
+    told = service.health()
+    assert (told["status"], told["chain_reachable"]) == ("degraded", False)
+    assert told["waited_for"] == service.market.blocks.trouble
+
+
 def test_every_status_is_described(service: Service) -> None:
     paths = service.client.get("/openapi.json").json()["paths"]
     said = {

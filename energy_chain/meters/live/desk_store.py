@@ -35,7 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from energy_chain.errors import InvalidInput
-from energy_chain.market import MAX_ENERGY
+from energy_chain.market import MAX_ENERGY, Address
 from energy_chain.meters.live.desk import (
     TAKEN,
     TOLD,
@@ -121,8 +121,10 @@ batches = Table(
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("period", Integer, nullable=False),
     Column("sent_at", Integer, nullable=False),
-    Column("transaction", String),
     Column("state", String, nullable=False, index=True),
+    Column("account", String),
+    Column("transaction", String),
+    Column("block", Integer),
     sqlite_autoincrement=True,
 )
 OPEN, POSTED, DROPPED = "open", "posted", "dropped"
@@ -138,22 +140,37 @@ class DueOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenBatch:
-    """Orders that may have been posted. Its transaction is None when none was ever sent."""
+class DeskBatch:
+    """Orders that are posted together.
+
+    Attributes:
+        id: counts up.
+        account: who posts them; None where an earlier version has not noted it.
+        transaction: hash of the one that has posted them; None while that is not known.
+        block: the number of its block.
+    """
 
     id: int
-    sent_at: datetime
+    account: Address | None
     transaction: str | None
+    block: int | None
 
 
 class Desk:
-    """Readings in, orders out."""
+    """Readings in, orders out.
 
-    def __init__(self, engine: Engine, rule: DeskRule, begin: datetime) -> None:
+    Attributes:
+        id: of its file; no other desk has it, also not one that is made anew at the same place.
+        rule: the numbers.
+        begin: start of the first period of which readings are taken.
+    """
+
+    def __init__(self, engine: Engine, rule: DeskRule, begin: datetime, id: str = "") -> None:
         """What `open` has prepared."""
         self._engine = engine
         self.rule = rule
         self.begin = begin
+        self.id = id
 
     @classmethod
     def open(cls, path: Path, market: str, rule: DeskRule, now: datetime) -> Desk:
@@ -184,7 +201,7 @@ class Desk:
         except InvalidInput:
             desk.close()
             raise
-        desk.begin = _time(int(found["begin"]))
+        desk.begin, desk.id = _time(int(found["begin"])), found["id"]
         return desk
 
     @classmethod
@@ -207,7 +224,7 @@ class Desk:
             engine.dispose()
             raise
         rule = DeskRule(int(found["period"]) * MICROSECOND, timedelta(0))
-        return cls(engine, rule, _time(int(found["begin"])))
+        return cls(engine, rule, _time(int(found["begin"])), found.get("id", ""))
 
     def close(self) -> None:
         """Closes the file."""
@@ -314,11 +331,13 @@ class Desk:
             )
         return surpluses, needs
 
-    def begin_batch(self, ids: Sequence[int], period: int, now: datetime) -> int:
+    def begin_batch(self, ids: Sequence[int], period: int, now: datetime, account: Address) -> int:
         """Notes that orders are about to be posted in a delivery period. Returns the batch's id."""
         with self._writing() as connection:
             made = connection.execute(
-                insert(batches).values(period=period, sent_at=_micros(now), state=OPEN)
+                insert(batches).values(
+                    period=period, sent_at=_micros(now), state=OPEN, account=account
+                )
             )
             (batch,) = made.inserted_primary_key or (0,)
             connection.execute(
@@ -328,16 +347,17 @@ class Desk:
             )
         return int(batch)
 
-    def announce(self, batch: int, transaction: str) -> None:
-        """Notes a batch's transaction, before it is sent."""
-        with self._writing() as connection:
-            connection.execute(
-                update(batches).where(batches.c.id == batch).values(transaction=transaction)
-            )
-
-    def posted(self, batch: int, period: int | None = None) -> None:
+    def posted(self, batch: int, transaction: str, block: int, period: int | None) -> None:
         """The orders of a batch are posted: in the period that was noted, or in another one."""
-        told = {"state": POSTED} if period is None else {"state": POSTED, "period": period}
+        told = {"state": POSTED, "transaction": transaction, "block": block}
+        if period is not None:
+            told["period"] = period
+        with self._writing() as connection:
+            connection.execute(update(batches).where(batches.c.id == batch).values(**told))
+
+    def reopen_batch(self, batch: int) -> None:
+        """A batch that was posted is no longer in the chain: it is not known what becomes of it."""
+        told = {"state": OPEN, "transaction": None, "block": None}
         with self._writing() as connection:
             connection.execute(update(batches).where(batches.c.id == batch).values(**told))
 
@@ -347,11 +367,30 @@ class Desk:
             connection.execute(update(batches).where(batches.c.id == batch).values(state=DROPPED))
             connection.execute(update(orders).where(orders.c.batch == batch).values(batch=None))
 
-    def open_batches(self) -> list[OpenBatch]:
-        """Batches of which it is not known whether they were posted."""
+    def has_open_batches(self) -> bool:
+        """Whether there are batches of which it is not known whether they were posted."""
+        wanted = select(batches.c.id).where(batches.c.state == OPEN).limit(1)
         with self._reading() as connection:
-            rows = connection.execute(select(batches).where(batches.c.state == OPEN))
-            return [OpenBatch(row.id, _time(row.sent_at), row.transaction) for row in rows]
+            return connection.scalar(wanted) is not None
+
+    def unsettled_batches(self, since: datetime) -> list[DeskBatch]:
+        """Batches that a look at the chain can say something new of, the oldest first.
+
+        Those that are open, and those that were posted since `since`.
+        """
+        recent = (batches.c.state == POSTED) & (batches.c.sent_at >= _micros(since))
+        known = batches.c.transaction.is_not(None) & batches.c.block.is_not(None)
+        wanted = select(batches).where((batches.c.state == OPEN) | (recent & known))
+        with self._reading() as connection:
+            return [
+                DeskBatch(
+                    row.id,
+                    row.account,
+                    row.transaction if row.state == POSTED else None,
+                    row.block,
+                )
+                for row in connection.execute(wanted.order_by(batches.c.id))
+            ]
 
     # what is told
 
