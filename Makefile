@@ -131,6 +131,7 @@ lock:
 	$(LOCK) --extra build -o requirements.lock pyproject.toml
 	$(LOCK) --extra build --extra dev -o requirements-dev.lock pyproject.toml
 	$(LOCK) --extra build --extra dev --extra fuzz -o requirements-fuzz.lock pyproject.toml
+	awk '/^[a-z]/ { wanted = /^psycopg/ } wanted' requirements-dev.lock > deploy/postgres.lock
 	$(LOCK) -o tests/proofs/requirements.lock tests/proofs/requirements.in
 	$(LOCK) -c requirements-dev.lock -o tests/mutants/requirements.lock tests/mutants/requirements.txt
 

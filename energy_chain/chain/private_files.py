@@ -13,12 +13,15 @@ from energy_chain.errors import InvalidInput
 _LONGEST = 10_000
 """Bytes. Secrets are much shorter; parsing JSON with 100,000 brackets ends the process."""
 _OTHERS = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
+"""Where systemd puts a service's credentials; an environment variable that it sets."""
 
 
 def read_private_file(path: Path) -> bytes:
     """What is in a file that only its owner can read and write.
 
-    Windows has no such mode bits; there every file is read.
+    Windows has no such mode bits; there every file is read. A credential that systemd gives its
+    service is root's, and the bits of its group say what the service may (systemd issue 29435).
 
     Raises:
         InvalidInput: it cannot be read, or is too long for a secret, or its group or others can
@@ -28,7 +31,8 @@ def read_private_file(path: Path) -> bytes:
         with path.open("rb") as file:
             # Of the open file, so that nobody can put another one there after the check.
             mode = os.fstat(file.fileno()).st_mode
-            if os.name == "posix" and mode & _OTHERS:
+            others = _OTHERS & ~stat.S_IRGRP if _is_credential(path) else _OTHERS
+            if os.name == "posix" and mode & others:
                 raise InvalidInput(
                     f"{path} holds a secret, and others than its owner can read or change it: "
                     f"chmod 600 {shlex.quote(str(path))}"
@@ -39,6 +43,11 @@ def read_private_file(path: Path) -> bytes:
     if len(content) > _LONGEST:
         raise InvalidInput(f"{path} is too long to hold a key or a passphrase: check the path")
     return content
+
+
+def _is_credential(path: Path) -> bool:
+    folder = os.environ.get(CREDENTIALS)
+    return folder is not None and path.parent == Path(folder)
 
 
 def write_private_file(path: Path, text: str) -> None:

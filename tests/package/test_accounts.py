@@ -402,6 +402,27 @@ def test_an_address_with_0x_or_in_lower_case_is_as_good(keystore: Keystore) -> N
 
 
 @needs_modes
+def test_a_credential_of_systemd_may_be_read_through_its_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passphrase = private(tmp_path / "passphrase", SECRET)
+    passphrase.chmod(0o440)
+    with pytest.raises(InvalidInput, match="chmod 600"):
+        PassphraseSource(passphrase).existing("alice")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert PassphraseSource(passphrase).existing("alice").get_secret_value() == SECRET
+    for bits in (0o460, 0o444, 0o442):
+        passphrase.chmod(bits)
+        with pytest.raises(InvalidInput, match="chmod 600"):
+            PassphraseSource(passphrase).existing("alice")
+    (tmp_path / "elsewhere").mkdir()
+    elsewhere = private(tmp_path / "elsewhere" / "passphrase", SECRET)
+    elsewhere.chmod(0o440)
+    with pytest.raises(InvalidInput, match="chmod 600"):
+        PassphraseSource(elsewhere).existing("alice")
+
+
+@needs_modes
 @pytest.mark.parametrize("bits", [0o640, 0o620, 0o604, 0o602, 0o644, 0o666])
 def test_a_file_that_others_can_read_or_write_is_refused(
     keystore: Keystore, tmp_path: Path, bits: int
