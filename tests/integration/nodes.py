@@ -73,19 +73,14 @@ def running_ganache(database: Path) -> Iterator[Node]:
 
 @contextmanager
 def running_anvil() -> Iterator[Node]:
-    # Its program itself: the script in front of it would outlive a kill.
-    programs = Path(__file__).parent.glob("node_modules/@foundry-rs/anvil-*/bin/anvil*")
-    program = next(programs, None)
-    if program is None:
-        missing("anvil")
-    port, chain_id = free_port(), 31337
+    program, port, chain_id = anvil_program(), free_port(), 31337
     options = f"--host 127.0.0.1 --port {port} --chain-id {chain_id} --hardfork shanghai"
     with subprocess.Popen(
         [program, *options.split(), "--accounts", "20", "--silent"], stdin=subprocess.DEVNULL
     ) as process:
         try:
             url = f"http://127.0.0.1:{port}"
-            _wait_for(url, process)
+            wait_for(url, process)
             yield Node(url, chain_id, process.pid)
         finally:
             process.terminate()
@@ -95,7 +90,18 @@ def running_anvil() -> Iterator[Node]:
                 process.kill()
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+def anvil_program() -> Path:
+    """anvil's program. Skips the test when it is not installed, or fails it when it has to be."""
+    # Its program itself: the script in front of it would outlive a kill.
+    programs = Path(__file__).parent.glob("node_modules/@foundry-rs/anvil-*/bin/anvil*")
+    program = next(programs, None)
+    if program is None:
+        missing("anvil")
+    return program
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Waits until an anvil answers."""
     deadline = time.monotonic() + START_TIMEOUT
     while True:
         try:

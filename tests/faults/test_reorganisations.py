@@ -1,0 +1,19 @@
+"""A chain that changes its mind: no order is lost or doubled, and the record is the chain's.
+
+`python -m tests.faults.reorganising --times 1000` does it longer.
+"""
+
+from __future__ import annotations
+
+from tests.faults.nodes import AnvilNode
+from tests.faults.reorganising import reorganise, show
+
+TIMES = 10
+SEED = 7
+
+
+def test_no_reorganisation_loses_or_doubles_an_order(anvil: AnvilNode) -> None:
+    result = reorganise(anvil, TIMES, SEED)
+    show(result)
+    assert not result.wrong
+    assert result.rolled_back > 0
