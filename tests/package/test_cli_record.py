@@ -118,7 +118,7 @@ def test_a_record_bears_the_name_that_its_network_had_last(traded: Neighbourhood
     [
         ("record", "update"),
         ("record", "show"),
-        ("record", "bill", "2026-08"),
+        ("record", "bill", "2023-11"),
         ("record", "export", "--to", "tables"),
         ("audit", "--offline"),
     ],
