@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Protocol
 
@@ -95,7 +95,7 @@ class Poster:
         for batch in self._desk.unsettled_batches(now - WATCHED):
             market = self._market.as_account(batch.account or self._market.account)
             try:
-                receipt = market.outcome(self._key(batch.id))
+                receipt = market.outcome(self._key(batch.id, batch.begun_at))
             except ReceiptTimeout:
                 if batch.transaction:
                     self._desk.reopen_batch(batch.id)
@@ -147,7 +147,7 @@ class Poster:
         ids = [order.id for order in (*surpluses, *needs)]
         period, account = self._market.current_period(), self._market.account
         batch = self._desk.begin_batch(ids, period, now, account)
-        market = self._market.keyed(self._key(batch))
+        market = self._market.keyed(self._key(batch, now))
         try:
             [receipt] = post_batches(market, requests, releases, matching=True)
         except (MarketRefusal, TransactionFailed, InvalidInput):
@@ -169,8 +169,9 @@ class Poster:
         period = opened[0] if opened else None
         self._desk.posted(batch, receipt.transaction, receipt.block, period)
 
-    def _key(self, batch: int) -> str:
-        return f"feed {self._desk.id} {batch}"
+    def _key(self, batch: int, begun_at: datetime) -> str:
+        # With the time: a desk that was restored from a backup counts its batches anew.
+        return f"feed {self._desk.id} {batch} {begun_at.astimezone(UTC).isoformat()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,7 +174,7 @@ class NodeProvider(HTTPProvider):
             raise _NoAnswerError("the answer to another question")
         if "error" in response:
             if method not in MAY_BE_UNKNOWN and _says_nothing(response["error"]):
-                raise _NoAnswerError(f"error {response['error']['code']}")
+                raise _NoAnswerError(f"error {response['error'].get('message')!r}")
         elif not FORMS.get(method, _anything)(response["result"]):
             raise _NoAnswerError("a result of another form")
         return response

@@ -21,7 +21,7 @@ from eth_account.signers.local import LocalAccount
 from hexbytes import HexBytes
 from web3 import Web3
 from web3.exceptions import ContractLogicError, TransactionNotFound, Web3Exception
-from web3.types import BlockIdentifier, TxParams, TxReceipt
+from web3.types import BlockIdentifier, TxData, TxParams, TxReceipt
 
 from energy_chain.chain.connection import Connection
 from energy_chain.chain.outbox import Attempt, Entry, Form, Outbox, State, outbox_file
@@ -219,9 +219,9 @@ class TransactionSender:
             first = self._signed(account, form, fees)
             entry = self.outbox.add(sender, form, call, first, key, expires)
         announce(first.hash)
-        return self._broadcast_first(entry)
+        return self._broadcast_first(entry, is_next=entry.form.nonce == count)
 
-    def _broadcast_first(self, entry: Entry) -> Entry:
+    def _broadcast_first(self, entry: Entry, is_next: bool) -> Entry:
         attempt = entry.attempts[0]
         self._sent_at[entry.id] = monotonic()
         try:
@@ -231,12 +231,14 @@ class TransactionSender:
             return entry  # whether it arrived is not known: `_tend` finds out
         except (Web3Exception, ValueError) as error:
             refused = error
+        if not is_next:
+            return entry  # some nodes keep nothing whose turn has not come
         try:
-            # Some nodes take it and tell its error at once. And where the nonce is used, it may be
-            # by this very transaction, of which the node does not know yet: `_pass` finds out.
+            # Some nodes take it and tell its error at once. Where the nonce is used, it may be by
+            # this very transaction, of which the node does not know yet: `_pass` finds out.
             if self._knows(attempt.hash):
                 return entry
-            if self._count(entry.account, "pending") > entry.form.nonce:
+            if self._count(entry.account, "pending") != entry.form.nonce:
                 return entry
         except ChainError:
             return entry
@@ -299,6 +301,8 @@ class TransactionSender:
             receipt = self._tend(entry)
             entry = self.outbox.get(id)
             assert entry is not None
+            if entry.state is State.OPEN:
+                self._fill(entry.account)
         if entry.state is State.OPEN or not entry.transaction or entry.block is None:
             return None
         eth, confirmations = self.connection.w3.eth, self.connection.network.confirmations
@@ -425,6 +429,11 @@ class TransactionSender:
         if account is None or monotonic() - since < PASSED_SECONDS:
             return
         del self._passed_since[entry.id]
+        if used := self._same_call(entry):
+            # An attempt of which this outbox, such as one from a backup, has not known.
+            last = entry.attempts[0]
+            self.outbox.attempt(entry.id, replace(last, hash=used, cancels=False))
+            return
         if entry.is_withdrawn or (
             entry.expires is not None and self.connection.block_time() >= entry.expires
         ):
@@ -433,6 +442,24 @@ class TransactionSender:
             return
         self._send_again(self._renumber(entry, account))
         report(f"another transaction has the nonce of {entry.call}: it is sent with the next one")
+
+    def _same_call(self, entry: Entry) -> str | None:
+        """The hash of the transaction that has used an entry's nonce, where it makes its call."""
+        eth, form = self.connection.w3.eth, entry.form
+        with suppress(ChainError, Web3Exception, ValueError):  # nodes forget old states
+            first, last = 0, int(eth.block_number)
+            while first < last:
+                middle = (first + last) // 2
+                if self._count(entry.account, middle) > form.nonce:
+                    last = middle
+                else:
+                    first = middle + 1
+            for found in eth.get_block(last, full_transactions=True)["transactions"]:
+                assert not isinstance(found, bytes)  # they are whole
+                if found["from"] == entry.account and found["nonce"] == form.nonce:
+                    same = found.get("to") == form.to and _input(found) == HexBytes(form.data)
+                    return found["hash"].to_0x_hex() if same else None
+        return None
 
     def _renumber(self, entry: Entry, account: LocalAccount) -> Entry:
         count, (fees, _) = self._count(entry.account, "pending"), self._fees()
@@ -476,7 +503,7 @@ class TransactionSender:
         self._send_again(again)
         return True
 
-    def _fill(self, account: Address, report: Callable[[str], None]) -> None:
+    def _fill(self, account: Address, report: Callable[[str], None] = lambda _: None) -> None:
         """Uses up a nonce that nobody has, for which all later ones wait."""
         held = {
             entry.form.nonce
@@ -574,6 +601,11 @@ class TransactionSender:
 def _nothing(account: Address, nonce: int) -> Form:
     """A transfer of nothing to oneself, which uses up a nonce."""
     return Form(nonce, account, "0x", TRANSFER_GAS, 0)
+
+
+def _input(transaction: TxData) -> HexBytes:
+    """What a transaction calls; nodes have two names for it."""
+    return HexBytes(transaction.get("input") or transaction.get("data") or b"")
 
 
 def _higher(last: Attempt, fee: str) -> int:

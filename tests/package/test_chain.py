@@ -317,6 +317,8 @@ def test_who_mistyped_a_url_waits_for_nothing(node: Any) -> None:
         b'{"jsonrpc": "2.0", "id": 123456789, "result": "0x1"}',
         {"result": "many"},
         {"result": None},
+        {"error": {"code": -32005, "message": "limit exceeded"}},
+        {"error": {"code": -32603, "message": "internal error"}},
     ],
     ids=str,
 )
@@ -350,7 +352,7 @@ def test_a_node_that_refuses_to_tell_is_an_error_of_ours(
     node: Any, http: Connection, method: str
 ) -> None:
     ledger = market_on(http)
-    node.replaced[method] = lambda _: {"error": {"code": -32005, "message": "limit exceeded"}}
+    node.replaced[method] = lambda _: {"error": {"code": -32000, "message": "limit exceeded"}}
     with pytest.raises(ChainError, match=f"refused {method}.*limit exceeded"):
         list(ledger.history())
 

@@ -479,7 +479,7 @@ def test_a_node_that_refuses_to_tell_ends_with_3(run: Run, serve: Callable[..., 
     def answer(method: str, _: Any) -> dict[str, Any]:
         if method == "eth_chainId":
             return {"result": "0x539"}
-        return {"error": {"code": -32005, "message": "limit exceeded"}}
+        return {"error": {"code": -32000, "message": "limit exceeded"}}
 
     outcome = run("demo", "--homes", 1, "--network", serve(answer))
     cannot_use_the_chain(outcome, "limit exceeded")

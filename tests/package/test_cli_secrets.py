@@ -216,7 +216,7 @@ def test_no_command_tells_a_secret(place: Place) -> None:
     assert said.count("error: ") == len(REFUSED) + len(CHAIN_FAILED) - 1  # check tells in JSON
     assert "Traceback" not in said
     written = place.written()
-    kept = sorted(path.name for path in written)
+    kept = sorted(path.name for path in written if path.parent.name != "outbox")
     assert kept == ["bakery.json", "deployments.json", "oven.json", "roof.json"]
     assert {path.name: leaks(text) for path, text in written.items() if leaks(text)} == {}
 

@@ -33,6 +33,7 @@ from tests.package.chains import (
     OWNER,
     PERIOD_LENGTH,
     PRODUCER,
+    STRANGER,
     market_on,
 )
 
@@ -110,7 +111,10 @@ class Desk:
 
 @pytest.fixture
 def market(http: Connection) -> ContractLedger:
-    return market_on(http)
+    """A market in which the producer has sent something before."""
+    market = market_on(http)
+    market.as_account(PRODUCER).match_pending(1)
+    return market
 
 
 @pytest.fixture
@@ -230,7 +234,7 @@ def test_processes_that_share_an_outbox_share_no_nonce(
     assert market.requests_outstanding() == 20
     with sqlite3.connect(outbox_path(desks[0])) as reader:
         nonces = [nonce for (nonce,) in reader.execute("SELECT nonce FROM entries")]
-    assert sorted(nonces) == list(range(20))
+    assert sorted(nonces) == list(range(1, 21))
 
 
 def outbox_path(desk: Desk) -> str:
@@ -258,6 +262,28 @@ def test_another_machine_with_the_same_account_is_made_way_for(
     ]
 
 
+def test_an_outbox_from_a_backup_knows_its_own_transactions_again(
+    start: Start, node: Any, path: Path, market: ContractLedger
+) -> None:
+    desk, pool = start(), Pool(node)
+    with pytest.raises(ReceiptTimeout):
+        desk.post("order 1")
+    backup = path.with_name("backup.sqlite")
+    with sqlite3.connect(path) as live, sqlite3.connect(backup) as copy:
+        live.backup(copy)
+    desk.clock.now += PATIENCE + 1
+    desk.tend()
+    pool.mine()  # the one with the higher fee, of which the copy has not known
+    restored = Desk(node, market, backup)
+    restored.tend()
+    restored.sender._passed_since = dict.fromkeys(restored.sender._passed_since, -1_000.0)
+    restored.tend()
+    assert restored.tend() == 0
+    assert restored.post("order 1").transaction == list(pool.held)[-1]
+    assert market.requests_outstanding() == 1
+    restored.outbox.close()
+
+
 def test_a_nonce_that_nobody_has_is_used_up(
     start: Start, node: Any, market: ContractLedger
 ) -> None:
@@ -271,7 +297,7 @@ def test_a_nonce_that_nobody_has_is_used_up(
         somebody.execute("DELETE FROM entries WHERE id = 1")
     node.replaced["eth_sendRawTransaction"] = later_ones_wait(node)
     desk.tend()
-    assert desk.told == [f"nobody has nonce 0 of {PRODUCER}: it is used up"]
+    assert desk.told == [f"nobody has nonce 1 of {PRODUCER}: it is used up"]
     desk.tend()
     assert desk.tend() == 0
     assert market.requests_outstanding() == 1
@@ -352,7 +378,7 @@ def test_an_order_whose_period_is_over_is_withdrawn(
     assert desk.told == [f"the period of incomingRequest({PRODUCER}, 5) is over: it is withdrawn"]
     nothing = pool.fields()
     assert HexBytes(nothing["to"]).to_0x_hex() == PRODUCER.lower()
-    assert (nothing["value"], HexBytes(nothing["data"]), nothing["nonce"]) == (0, b"", 0)
+    assert (nothing["value"], HexBytes(nothing["data"]), nothing["nonce"]) == (0, b"", 1)
     pool.mine()
     with pytest.raises(TransactionFailed, match="was not mined before its delivery period"):
         desk.sender._wait(desk.outbox.listed(1)[0], lambda _: None)
@@ -401,6 +427,20 @@ def test_a_refusal_of_the_node_leaves_nothing_under_way(
     assert desk.tend() == 0
     desk.post("order 1")
     assert market.requests_outstanding() == 1
+
+
+def test_the_first_transaction_of_an_account_is_not_replaced_on_a_development_chain(
+    start: Start, node: Any, http: Connection
+) -> None:
+    """Ganache 7.9.2 mines both of two transactions whose nonce is 0."""
+    desk, pool = start(), Pool(node)
+    by_stranger = ContractLedger(desk.sender, desk.ledger.address, STRANGER)
+    with pytest.raises(ReceiptTimeout):
+        by_stranger.match_pending(1)
+    desk.clock.now += PATIENCE + 1
+    http.advance_time(PERIOD_LENGTH)
+    desk.tend()
+    assert [pool.fields(number)["nonce"] for number in range(len(pool.held))] == [0]
 
 
 # ------------------------------------------------------------------ reorganisations

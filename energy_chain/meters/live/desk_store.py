@@ -145,12 +145,14 @@ class DeskBatch:
 
     Attributes:
         id: counts up.
+        begun_at: when it was noted.
         account: who posts them; None where an earlier version has not noted it.
         transaction: hash of the one that has posted them; None while that is not known.
         block: the number of its block.
     """
 
     id: int
+    begun_at: datetime
     account: Address | None
     transaction: str | None
     block: int | None
@@ -385,6 +387,7 @@ class Desk:
             return [
                 DeskBatch(
                     row.id,
+                    _time(row.sent_at),
                     row.account,
                     row.transaction if row.state == POSTED else None,
                     row.block,
