@@ -68,6 +68,9 @@ IMMUTABLES = 4 * 32
 class ContractLedger:
     """A market on a chain, acted on by one account. Implements `Ledger`."""
 
+    _key: str | None = None
+    _length: int | None = None
+
     def __init__(
         self, sender: TransactionSender, address: Address, account: Address, first_block: int = 0
     ) -> None:
@@ -89,7 +92,6 @@ class ContractLedger:
         self._account = parse_address(account)
         self._block: int | None = None
         self._announce: Callable[[str], None] = lambda _: None
-        self._key: str | None = None
         artifact = load_artifact()
         code = self._connection.code_at(self.address)
         if code[:-IMMUTABLES] != HexBytes(artifact.runtime):
@@ -99,7 +101,6 @@ class ContractLedger:
                 "check the address and the network, or deploy"
             )
         self._connection.pin(self.address, code)
-        self._length: int | None = None
         self._contract: Contract = self._connection.w3.eth.contract(
             address=Web3.to_checksum_address(self.address), abi=artifact.abi
         )
