@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from web3 import Web3
@@ -130,6 +131,11 @@ class Connection:
     def is_in_process(self) -> bool:
         """Whether it is the embedded chain, which ends with this process."""
         return self.network.name == EMBEDDED.name
+
+    @cached_property
+    def is_ganache(self) -> bool:
+        """Whether the node is a Ganache, of whose faults some have to be known."""
+        return "ganache" in str(self.w3.client_version).lower()
 
     @property
     def is_development(self) -> bool:

@@ -483,8 +483,8 @@ class TransactionSender:
 
     def _replace(self, entry: Entry, account: LocalAccount, cancel: bool) -> bool:
         """Offers a fifth more, up to the ceiling; returns whether it could."""
-        if entry.form.nonce == 0 and self.connection.is_development:
-            return False  # Ganache mines both of two transactions whose nonce is 0
+        if entry.form.nonce == 0 and self.connection.is_ganache:
+            return False  # it mines both of two transactions whose nonce is 0
         last = entry.attempts[0]
         try:
             fees, _ = self._fees()

@@ -429,11 +429,12 @@ def test_a_refusal_of_the_node_leaves_nothing_under_way(
     assert market.requests_outstanding() == 1
 
 
-def test_the_first_transaction_of_an_account_is_not_replaced_on_a_development_chain(
+def test_the_first_transaction_of_an_account_is_not_replaced_on_ganache(
     start: Start, node: Any, http: Connection
 ) -> None:
     """Ganache 7.9.2 mines both of two transactions whose nonce is 0."""
     desk, pool = start(), Pool(node)
+    node.replaced["web3_clientVersion"] = lambda _: {"result": "Ganache/v7.9.2"}
     by_stranger = ContractLedger(desk.sender, desk.ledger.address, STRANGER)
     with pytest.raises(ReceiptTimeout):
         by_stranger.match_pending(1)
