@@ -1,6 +1,7 @@
 # make demo   set up and let a neighbourhood trade for a day on the embedded chain
 # make test   set up and run every check that needs no node
 # make test-nodes  set up Ganache and anvil, and run what needs them: processes, faults, crashes
+# make soak   set up and let a market trade for five minutes while everything fails: MINUTES=60 an hour
 # make coverage  set up, and measure which branches of the package the tests take
 # make scan   set up, and look for secrets and common mistakes
 # make fuzz   set up and make 100,000 random calls to the contract on pyrevm: RULES=1000000 a million
@@ -19,12 +20,13 @@ ARGS ?=
 # One more test process than cores: some tests wait for what runs beside them.
 export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 RULES ?= 100000
+MINUTES ?= 5
 # Folders of tests that run against Ganache and anvil.
 ON_NODES = $(wildcard tests/integration tests/faults)
 UV := $(shell command -v uv 2>/dev/null)
 SOURCES := $(shell find contracts_vy energy_chain -name '*.vy*' -o -name '*.py' -o -path '*/npm/*.*')
 
-.PHONY: help demo test test-nodes fuzz fuzz-relay prove mutants coverage scan nodes bench docs lock clean
+.PHONY: help demo test test-nodes soak fuzz fuzz-relay prove mutants coverage scan nodes bench docs lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -42,6 +44,9 @@ test: .venv-dev/ready
 test-nodes: nodes
 	ENERGY_CHAIN_NODES=required .venv-dev/bin/pytest -n auto --dist worksteal \
 	  $(or $(ARGS),$(ON_NODES))
+
+soak: nodes
+	.venv-dev/bin/python -m tests.soak --minutes $(MINUTES) $(ARGS)
 
 # Without the contract, the chains and the benchmarks: they measure no package.
 coverage: .venv-dev/ready
