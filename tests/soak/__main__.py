@@ -67,7 +67,8 @@ def soak(minutes: float, seed: int, folder: Path, console: Console) -> Soak:
 
 
 def _judged(town: Town, seed: int, minutes: float, settled: float | None) -> Soak:
-    ledger = town.reader()
+    # As of one block: a period may begin while the chain is read.
+    ledger = town.reader().at_latest_block()
     history = list(ledger.history())
     posted = list(posted_orders(history, PERIOD))
     journal = list(town.journal)

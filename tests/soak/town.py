@@ -29,6 +29,8 @@ from tests.soak.signing import SigningHomes
 
 PERIOD = 60
 """Seconds: the shortest that a market can have."""
+HOMES_AT = "homes"
+"""The machine of all homes."""
 HOMES = {"producer": ("dev3", "dev4"), "consumer": ("dev5", "dev6")}
 AGGREGATORS = {"aggregator": 1, "second aggregator": 18}
 """Numbers of their development accounts."""
@@ -62,7 +64,7 @@ class Town:
             self.node = stack.enter_context(SoakNode(folder / NODE, block_time=1))
             self.ways = {
                 name: stack.enter_context(Proxy(self.node.url))
-                for name in ("homes", "town hall", "next town")
+                for name in (HOMES_AT, "town hall", "next town")
             }
             self.places = {name: Place(name, folder, way.url) for name, way in self.ways.items()}
             owner = Place("owner", folder, self.node.url)
@@ -132,7 +134,7 @@ class Town:
             kwh = (0, wh / 1000) if role == "producer" else (wh / 1000, 0)
             start = FIRST_READING + number * QUARTER
             rows.append(f"{name},{start.isoformat()},{kwh[0]},{kwh[1]}")
-        file = self.places["homes"].machine.write(f"{name}-{life}.csv", "\n".join(rows) + "\n")
+        file = self.places[HOMES_AT].machine.write(f"{name}-{life}.csv", "\n".join(rows) + "\n")
         return [*CLI, role, "run", "--data", file, "--account", name, "--json"]
 
     def _heard(self, name: str, told: dict[str, Any]) -> None:
@@ -238,6 +240,10 @@ class Town:
             self.journal.note("sent", by=name, transactions=sorted(sent))
             mined = (entry for entry in entries if entry.state in (State.MINED, State.SETTLED))
             effective = {order for entry in mined if (order := _single(entry))}
+            if name == HOMES_AT and not effective:
+                raise RuntimeError(
+                    f"the outbox of {name} has no orders: are they called otherwise?"
+                )
             for entry in entries:
                 order = _single(entry)
                 if order in effective:
@@ -248,5 +254,5 @@ class Town:
 
 def _single(entry: Entry) -> Order | None:
     """The order of a meter that a transaction posts; None where it does something else."""
-    found = re.fullmatch(r"post_(request|release)\((0x[0-9a-fA-F]{40}), (\d+)\)", entry.call)
-    return Order(Way.SINGLE, found[1], found[2], int(found[3])) if found else None
+    found = re.fullmatch(r"incoming(Request|Release)\((0x[0-9a-fA-F]{40}), (\d+)\)", entry.call)
+    return Order(Way.SINGLE, found[1].lower(), found[2], int(found[3])) if found else None
