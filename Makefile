@@ -21,8 +21,8 @@ ARGS ?=
 export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 RULES ?= 100000
 MINUTES ?= 5
-# Folders of tests that run against Ganache and anvil.
-ON_NODES = $(wildcard tests/integration tests/faults)
+# Tests of processes, most of them on Ganache and anvil: they take long, and mostly wait.
+ON_NODES = tests/integration tests/faults tests/package/test_stopping.py
 UV := $(shell command -v uv 2>/dev/null)
 SOURCES := $(shell find contracts_vy energy_chain -name '*.vy*' -o -name '*.py' -o -path '*/npm/*.*')
 

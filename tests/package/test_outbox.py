@@ -15,11 +15,12 @@ from eth_account.typed_transactions import TypedTransaction
 from eth_utils import keccak
 from hexbytes import HexBytes
 
+from energy_chain.chain import sender
 from energy_chain.chain.connection import Connection
 from energy_chain.chain.contract_ledger import ContractLedger
 from energy_chain.chain.networks import network_at
 from energy_chain.chain.outbox import Outbox, State, outbox_file
-from energy_chain.chain.sender import DEPTH, TransactionSender
+from energy_chain.chain.sender import TransactionSender
 from energy_chain.chain.tender import Tender
 from energy_chain.errors import (
     InvalidInput,
@@ -222,19 +223,19 @@ def test_what_a_key_came_to_can_be_asked_for(start: Start, node: Any) -> None:
 def test_processes_that_share_an_outbox_share_no_nonce(
     start: Start, market: ContractLedger
 ) -> None:
-    desks = [start(receipt_timeout=30) for _ in range(4)]
+    desks = [start(receipt_timeout=30) for _ in range(3)]
     threads = [
-        Thread(target=lambda desk=desk, n=n: [desk.post(f"{n} {i}") for i in range(5)])
+        Thread(target=lambda desk=desk, n=n: [desk.post(f"{n} {i}") for i in range(4)])
         for n, desk in enumerate(desks)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert market.requests_outstanding() == 20
+    assert market.requests_outstanding() == 12
     with sqlite3.connect(outbox_path(desks[0])) as reader:
         nonces = [nonce for (nonce,) in reader.execute("SELECT nonce FROM entries")]
-    assert sorted(nonces) == list(range(1, 21))
+    assert sorted(nonces) == list(range(1, 13))
 
 
 def outbox_path(desk: Desk) -> str:
@@ -481,12 +482,14 @@ def test_what_a_reorganisation_has_lost_too_late_is_reported(
 
 
 def test_what_is_deep_enough_is_kept_without_its_bytes(
-    start: Start, http: Connection, market: ContractLedger
+    start: Start, http: Connection, market: ContractLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    depth = 4
+    monkeypatch.setattr(sender, "DEPTH", depth)
     desk = start()
     for number in range(3):
         desk.post(f"order {number}")
-    for _ in range(2 * DEPTH):
+    for _ in range(2 * depth):
         http.advance_time(0)
     last = desk.post("order 3")
     desk.tend()
