@@ -134,7 +134,14 @@ class RevmLedger(ContractLedger):
             self._sender.view(self.address, called.calldata(*arguments), name)  # type: ignore[attr-defined]
         )
 
-    def _send(self, name: str, *arguments: Any, gas: int = GAS) -> Receipt:
+    # Each call is mined at once, in the period that is now.
+    def _send(
+        self,
+        name: str,
+        *arguments: Any,
+        gas: int = GAS,
+        in_period: bool = False,  # noqa: ARG002
+    ) -> Receipt:
         calldata = function(name).calldata(*arguments)
         events: Any = self._sender.send(self._account, self.address, calldata, gas, name)  # type: ignore[arg-type]
         return Receipt(events)
