@@ -15,7 +15,7 @@ from web3.types import LogReceipt, TxReceipt
 from energy_chain.chain.addresses import parse_address
 from energy_chain.chain.artifact import load_artifact
 from energy_chain.chain.event_codec import decode
-from energy_chain.chain.mined import MinedBlock, parse_receipts
+from energy_chain.chain.mined import MinedBlock, numbered, parse_receipts
 from energy_chain.chain.sender import TransactionSender, refusal
 from energy_chain.errors import ContradictoryChain, NotOurContract, TransactionFailed
 from energy_chain.events import Event, Receipt
@@ -304,7 +304,15 @@ class ContractLedger:
                     f"logs and receipts of block {number} are not of one chain: it was reorganised "
                     "meanwhile, or the node leaves something out; try again"
                 )
-            yield MinedBlock(number, digest, header[1], transactions)
+            places = {
+                transaction: [
+                    log["logIndex"]
+                    for log in told
+                    if log["transactionHash"].to_0x_hex() == transaction
+                ]
+                for transaction in hashes
+            }
+            yield MinedBlock(number, digest, header[1], numbered(transactions, places))
 
     # posting
 

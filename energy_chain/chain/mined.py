@@ -6,7 +6,7 @@ Plain data without web3: whatever keeps a market can tell its blocks this way.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from energy_chain.chain.addresses import checksummed
@@ -114,3 +114,38 @@ def parse_receipts(
             "the node's receipts cannot be read: ask a node that serves effectiveGasPrice"
         ) from None
     return tuple(sorted(found, key=lambda transaction: transaction.position))
+
+
+def numbered(
+    transactions: Sequence[MinedTransaction], places: Mapping[str, Sequence[int]]
+) -> tuple[MinedTransaction, ...]:
+    """Transactions of one block whose logs have the places that the block's log says.
+
+    The receipts of Ganache 7.9.2 count the logs of each transaction from 0, while its log counts
+    those of the block, as Ethereum's execution API has it.
+
+    Args:
+        transactions: of one block.
+        places: of the logs of each transaction, by its hash.
+
+    Raises:
+        ContradictoryChain: a transaction has more or fewer logs than places.
+    """
+    try:
+        return tuple(
+            replace(
+                transaction,
+                logs=tuple(
+                    replace(log, index=place)
+                    for log, place in zip(
+                        transaction.logs, sorted(places[transaction.hash]), strict=True
+                    )
+                ),
+            )
+            for transaction in transactions
+        )
+    except (KeyError, ValueError):
+        raise ContradictoryChain(
+            "logs and receipts of a block do not fit together: the chain was reorganised "
+            "meanwhile, or the node leaves something out; try again"
+        ) from None

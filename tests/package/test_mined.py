@@ -46,6 +46,23 @@ def test_blocks_tell_transactions_their_gas_and_their_logs(connection: Connectio
         assert [log.index for log in transaction.logs] == list(range(len(logs)))
 
 
+def test_logs_have_the_places_that_the_block_gives_them(http: Connection, node: Node) -> None:
+    """The receipts of Ganache 7.9.2 count the logs of each transaction from 0."""
+    ledger = deployed(http)
+    last = traded(ledger)[-1].block
+
+    def miscounted(params: list[Any]) -> Any:
+        receipt = node.on_chain("eth_getTransactionReceipt", params)["result"]
+        return {
+            "result": {**receipt, "logs": [{**log, "logIndex": "0x0"} for log in receipt["logs"]]}
+        }
+
+    node.replaced["eth_getTransactionReceipt"] = miscounted
+    *_, block = ledger.mined(last, last)
+    (transaction,) = block.transactions
+    assert [log.index for log in transaction.logs] == [0, 1]  # the period, and the order
+
+
 def test_the_chain_has_no_header_of_a_block_to_come(connection: Connection) -> None:
     ledger = deployed(connection)
     assert ledger.header(ledger.latest()[0] + 1) is None
