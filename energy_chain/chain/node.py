@@ -80,6 +80,16 @@ def _is_block(result: Any) -> bool:
     )
 
 
+def _is_receipt(result: Any) -> bool:
+    return result is None or (
+        isinstance(result, dict)
+        and _is_hash(result.get("transactionHash"))
+        and _is_hash(result.get("blockHash"))
+        and _is_quantity(result.get("blockNumber"))
+        and _are_objects(result.get("logs"))
+    )
+
+
 def _are_objects(result: Any) -> bool:
     return isinstance(result, list) and all(isinstance(each, dict) for each in result)
 
@@ -97,7 +107,7 @@ FORMS: dict[str, Callable[[Any], bool]] = {
     "eth_getBlockByHash": _is_block,
     "eth_getBlockByNumber": _is_block,
     "eth_getTransactionByHash": _is_object,
-    "eth_getTransactionReceipt": _is_object,
+    "eth_getTransactionReceipt": _is_receipt,
     "eth_getLogs": _are_objects,
 }
 """What results look like (Ethereum's execution API): others are no answer."""

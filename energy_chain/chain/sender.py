@@ -47,6 +47,8 @@ DEPTH = 64
 """Blocks on a transaction's own from which on it is taken to stay: two epochs of Ethereum."""
 RESEND_SECONDS = 2.0
 """Between two times that a transaction is sent which the node does not know."""
+REFUSED_SECONDS = 0.5
+"""How long a refused transaction is looked for all the same."""
 PASSED_SECONDS = 5.0
 """How long a used nonce without a receipt is looked at before another one is taken."""
 TRANSFER_GAS = 21_000
@@ -149,7 +151,7 @@ class TransactionSender:
         if account is None:
             raise InvalidInput(f"there is no key for {sender}: give the account that sends {call}")
         self._recheck(sender)
-        known = self.outbox.of_key(sender, key) if key else None
+        known = self._of_key(sender, key) if key else None
         transaction: TxParams = {"from": sender, "data": data, "gas": gas, "value": value}  # type: ignore[typeddict-item]
         if to is not None:
             transaction["to"] = to
@@ -180,7 +182,7 @@ class TransactionSender:
             ChainError: the chain cannot be asked.
         """
         self._recheck(sender)
-        entry = self.outbox.of_key(sender, key)
+        entry = self._of_key(sender, key)
         if entry is None:
             return None
         receipt = self._look(entry.id)
@@ -206,20 +208,30 @@ class TransactionSender:
         fees, now = self._fees()
         expires = (now // period_length + 1) * period_length if period_length else None
         count = self._count(sender, "pending")
-        with self.outbox.writing():
-            if key and (known := self.outbox.of_key(sender, key)):
-                return known  # another process was faster
-            form = Form(
-                self.outbox.next_nonce(sender, count),
-                None if to is None else str(to),
-                str(transaction["data"]),
-                transaction["gas"],
-                transaction["value"],
-            )
-            first = self._signed(account, form, fees)
-            entry = self.outbox.add(sender, form, call, first, key, expires)
-        announce(first.hash)
-        return self._broadcast_first(entry, is_next=entry.form.nonce == count)
+        with self._tending:  # so that nobody else sends it first and gets the answer
+            with self.outbox.writing():
+                if key and (known := self.outbox.of_key(sender, key)):
+                    return known  # another process was faster
+                form = Form(
+                    self.outbox.next_nonce(sender, count),
+                    None if to is None else str(to),
+                    str(transaction["data"]),
+                    transaction["gas"],
+                    transaction["value"],
+                )
+                first = self._signed(account, form, fees)
+                entry = self.outbox.add(sender, form, call, first, key, expires)
+            announce(first.hash)
+            return self._broadcast_first(entry, is_next=entry.form.nonce == count)
+
+    def _of_key(self, sender: Address, key: str) -> Entry | None:
+        """The entry of a key; none where the node has refused it, and has not mined it since."""
+        entry = self.outbox.of_key(sender, key)
+        if entry is None or entry.state is not State.VOID or entry.transaction is not None:
+            return entry
+        if self._found(entry) is None:
+            self.outbox.release(entry.id)
+        return self.outbox.of_key(sender, key)
 
     def _broadcast_first(self, entry: Entry, is_next: bool) -> Entry:
         attempt = entry.attempts[0]
@@ -236,13 +248,17 @@ class TransactionSender:
         try:
             # Some nodes take it and tell its error at once. Where the nonce is used, it may be by
             # this very transaction, of which the node does not know yet: `_pass` finds out.
-            if self._knows(attempt.hash):
-                return entry
-            if self._count(entry.account, "pending") != entry.form.nonce:
-                return entry
+            until = monotonic() + REFUSED_SECONDS
+            while True:
+                if self._knows(attempt.hash):
+                    return entry
+                if self._count(entry.account, "pending") != entry.form.nonce:
+                    return entry
+                if self.stop.wait(FAST_POLL) or monotonic() > until:
+                    break
         except ChainError:
             return entry
-        self.outbox.withdraw(entry.id)
+        self.outbox.refuse(entry.id)
         self._check_funds(
             {"gas": entry.form.gas, "value": entry.form.value, "gasPrice": attempt.price},
             entry.account,
