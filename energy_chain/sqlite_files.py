@@ -12,7 +12,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, event, insert, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    insert,
+    select,
+)
 from sqlalchemy.exc import DatabaseError
 
 from energy_chain.errors import InvalidInput
@@ -77,6 +88,16 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def about_table(metadata: MetaData) -> Table:
+    """The table that tells what a store is about, for `claim` and `read_about`."""
+    return Table(
+        "about",
+        metadata,
+        Column("name", String, primary_key=True),
+        Column("value", String, nullable=False),
+    )
+
+
 def claim(
     engine: Engine, path: Path, metadata: MetaData, about: Table, fresh: Mapping[str, str]
 ) -> dict[str, str]:
@@ -86,7 +107,7 @@ def claim(
         engine: of the file.
         path: of the file.
         metadata: its tables.
-        about: the one of them with names and values, which tell what the store is about.
+        about: the one of them that `about_table` has made.
         fresh: what a new store is about.
 
     Raises:
