@@ -14,9 +14,11 @@ from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import (
+    Column,
     Connection,
     Engine,
     MetaData,
+    String,
     Table,
     create_engine,
     event,
@@ -89,6 +91,16 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def about_table(metadata: MetaData) -> Table:
+    """The table that tells what a store is about, for `claim` and `read_about`."""
+    return Table(
+        "about",
+        metadata,
+        Column("name", String, primary_key=True),
+        Column("value", String, nullable=False),
+    )
+
+
 def claim(
     engine: Engine, path: Path, metadata: MetaData, about: Table, fresh: Mapping[str, str]
 ) -> dict[str, str]:
@@ -101,7 +113,7 @@ def claim(
         engine: of the file.
         path: of the file.
         metadata: its tables.
-        about: the one of them with names and values, which tell what the store is about.
+        about: the one of them that `about_table` has made.
         fresh: what a new store is about.
 
     Raises:

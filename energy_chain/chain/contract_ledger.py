@@ -290,8 +290,10 @@ class ContractLedger:
             told = list(group)
             digest = told[0]["blockHash"].to_0x_hex()
             header = self._connection.header(number)
-            hashes = list(dict.fromkeys(log["transactionHash"].to_0x_hex() for log in told))
-            receipts = self._connection.receipts(number, hashes)
+            places: dict[str, list[int]] = {}
+            for log in told:
+                places.setdefault(log["transactionHash"].to_0x_hex(), []).append(log["logIndex"])
+            receipts = self._connection.receipts(number, list(places))
             transactions = parse_receipts(receipts, self.address)
             found = sum(len(transaction.logs) for transaction in transactions)
             if (
@@ -304,14 +306,6 @@ class ContractLedger:
                     f"logs and receipts of block {number} are not of one chain: it was reorganised "
                     "meanwhile, or the node leaves something out; try again"
                 )
-            places = {
-                transaction: [
-                    log["logIndex"]
-                    for log in told
-                    if log["transactionHash"].to_0x_hex() == transaction
-                ]
-                for transaction in hashes
-            }
             yield MinedBlock(number, digest, header[1], numbered(transactions, places))
 
     # posting

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Subquery,
+    Table,
     and_,
     case,
     func,
@@ -238,7 +239,7 @@ def orders_of(record: Record, market: MarketRow, wanted: Wanted = ALL) -> Iterat
     of = _addresses(market)
     statement = (
         select(orders, of.c.address, matched.label("matched"), blocks.c.timestamp)
-        .join(blocks, and_(blocks.c.market == market.id, blocks.c.number == orders.c.block))
+        .join(blocks, _block_of(orders, market))
         .outerjoin(of, of.c.number == orders.c.meter)
         .where(_within(orders, market, wanted, orders.c.meter))
         .order_by(*_by(wanted, orders.c.kind, orders.c.counter))
@@ -285,7 +286,7 @@ def matches_of(record: Record, market: MarketRow, wanted: Wanted = ALL) -> Itera
             consumed.label("consumed"),
             blocks.c.timestamp,
         )
-        .join(blocks, and_(blocks.c.market == market.id, blocks.c.number == matches.c.block))
+        .join(blocks, _block_of(matches, market))
         .outerjoin(producer, producer.c.number == matches.c.producer)
         .outerjoin(consumer, consumer.c.number == matches.c.consumer)
         .where(_within(matches, market, wanted, matches.c.producer, matches.c.consumer))
@@ -429,7 +430,7 @@ def meter_lines_of(record: Record, market: MarketRow) -> Iterator[MeterLine]:
     """Each time a meter was registered or retired, in the order of the chain."""
     statement = (
         select(meters, blocks.c.timestamp)
-        .join(blocks, and_(blocks.c.market == market.id, blocks.c.number == meters.c.block))
+        .join(blocks, _block_of(meters, market))
         .where(meters.c.market == market.id)
         .order_by(meters.c.block, meters.c.log_index)
     )
@@ -442,7 +443,7 @@ def transactions_of(record: Record, market: MarketRow) -> Iterator[TransactionLi
     of = transactions
     statement = (
         select(of, blocks.c.timestamp)
-        .join(blocks, and_(blocks.c.market == market.id, blocks.c.number == of.c.block))
+        .join(blocks, _block_of(of, market))
         .where(of.c.market == market.id)
         .order_by(of.c.block, of.c.position)
     )
@@ -459,6 +460,11 @@ def _addresses(market: MarketRow, name: str = "addresses") -> Subquery:
         .group_by(meters.c.number)
         .subquery(name)
     )
+
+
+def _block_of(table: Table, market: MarketRow) -> ColumnElement[bool]:
+    """Joins the block that a row was read in, for its time."""
+    return and_(blocks.c.market == market.id, blocks.c.number == table.c.block)
 
 
 def _within(table: Any, market: MarketRow, wanted: Wanted, *meter: Any) -> ColumnElement[bool]:

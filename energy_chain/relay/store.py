@@ -36,7 +36,14 @@ from sqlalchemy.dialects.sqlite import insert as insert_or_not
 from energy_chain.errors import InvalidInput
 from energy_chain.market import Address
 from energy_chain.signing import Kind, OrderTerms, SignedOrder
-from energy_chain.sqlite_files import claim, make_private, reading, sqlite_engine, writing
+from energy_chain.sqlite_files import (
+    about_table,
+    claim,
+    make_private,
+    reading,
+    sqlite_engine,
+    writing,
+)
 
 FORMAT = "1"
 """Of the file; another one is not read."""
@@ -59,12 +66,7 @@ OVER = (State.REFUSED, State.EXPIRED)
 """An order in one of these states is in no other order's way."""
 
 _METADATA = MetaData()
-about = Table(
-    "about",
-    _METADATA,
-    Column("name", String, primary_key=True),
-    Column("value", String, nullable=False),
-)
+about = about_table(_METADATA)
 orders = Table(
     "orders",
     _METADATA,

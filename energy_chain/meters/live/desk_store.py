@@ -51,6 +51,7 @@ from energy_chain.meters.measurements import EPOCH, MICROSECOND
 from energy_chain.meters.orders import Netting
 from energy_chain.meters.readings import Reading
 from energy_chain.sqlite_files import (
+    about_table,
     claim,
     make_private,
     read_about,
@@ -63,12 +64,7 @@ FORMAT = "1"
 """Of the file; another one is not read."""
 
 _METADATA = MetaData()
-about = Table(
-    "about",
-    _METADATA,
-    Column("name", String, primary_key=True),
-    Column("value", String, nullable=False),
-)
+about = about_table(_METADATA)
 readings = Table(
     "readings",
     _METADATA,
