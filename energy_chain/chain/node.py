@@ -39,6 +39,8 @@ LONGEST_PAUSE = 2.0
 """Seconds between two tries, where the node does not ask for more."""
 NO_ANSWERS = {-32603, -32005}
 """Errors that say nothing of the question: internal error, limit exceeded (EIP-1474)."""
+NOT_YET = ("BlockOutOfRange", "header not found", "unknown block")
+"""What nodes say of a block that they have just told of, and had lost or not had when asked."""
 MAY_BE_UNKNOWN = {"eth_getBlockReceipts", "eth_maxPriorityFeePerGas"}
 """Methods that some nodes do not have, whatever they call that."""
 MAY_BE_REFUSED = {
@@ -205,12 +207,12 @@ class NodeProvider(HTTPProvider):
 
 def _says_nothing(error: Any) -> bool:
     """Whether a node's error leaves open what the answer is; some tell reverts that way too."""
-    return (
-        isinstance(error, dict)
-        and error.get("code") in NO_ANSWERS
-        and not error.get("data")
-        and "revert" not in str(error.get("message"))
-    )
+    if not isinstance(error, dict) or error.get("data"):
+        return False
+    said = str(error.get("message"))
+    if any(words in said for words in NOT_YET):
+        return True
+    return error.get("code") in NO_ANSWERS and "revert" not in said
 
 
 def _anything(_: Any) -> bool:

@@ -163,6 +163,11 @@ def outbox_file(chain_id: int, genesis: str) -> Path:
     return home_folder() / "outbox" / f"{chain_id}-{genesis[2:18]}.sqlite"
 
 
+def outbox_files(chain_id: int) -> list[Path]:
+    """The outboxes that are kept here of chains with a chain id, also of those that are lost."""
+    return sorted((home_folder() / "outbox").glob(f"{chain_id}-*.sqlite"))
+
+
 class Outbox:
     """The transactions of one chain that were sent from this machine. Threads may share it."""
 

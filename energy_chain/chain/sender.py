@@ -159,8 +159,10 @@ class TransactionSender:
             if self.connection.network.simulate:
                 try:
                     self._simulate(transaction, call)
-                except TransactionFailed:
-                    self._check_funds({**transaction, **self._fees()[0]}, sender, call)
+                except (MarketRefusal, TransactionFailed) as error:
+                    self.connection.verify(to)  # a stranger refuses what the market would take
+                    if isinstance(error, TransactionFailed):
+                        self._check_funds({**transaction, **self._fees()[0]}, sender, call)
                     raise
             known = self._post(account, transaction, call, key, period_length, announce)
         receipt = self._wait(known, announce)

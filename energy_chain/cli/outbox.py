@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,12 +11,15 @@ import typer
 
 from energy_chain.cli import options
 from energy_chain.cli.exit_codes import CHAIN_FAILED
-from energy_chain.cli.printing import count, output, print_json, table
+from energy_chain.cli.printing import count, output, print_json, print_waiting, table
 from energy_chain.cli.session import Session
-from energy_chain.errors import UnknownAccount
+from energy_chain.errors import NodeUnreachable, UnknownAccount
 
 if TYPE_CHECKING:
     from energy_chain.chain.outbox import Entry
+
+MOST = 10_000
+"""Transactions that are brought to an end at a time."""
 
 outbox = typer.Typer(no_args_is_help=True, help="Look after transactions that are under way.")
 
@@ -33,7 +37,9 @@ def show(
 
     What was sent from here is kept until it is deep in the chain: each
     transaction has one nonce and one or more attempts, the later ones with
-    higher fees. Needs no account.
+    higher fees. Needs no account, and no node where the network's settings have
+    a chain id. What is under way on another chain of the same id, such as one that
+    has begun anew since, is shown after it.
 
     Examples:
 
@@ -42,20 +48,54 @@ def show(
         energy-chain outbox show --all --limit 200 --network pilot --json
     """
     session = Session(network)
-    entries = session.outbox().listed(limit, everything)
+    here, chain_id = _place(session)
+    kept = _listed(chain_id, here, limit, everything)
     if as_json:
-        print_json([_as_json(entry) for entry in entries])
+        print_json([_as_json(entry, place, here) for place in kept for entry in kept[place]])
         return
-    if not entries:
-        output().print(f"Nothing is under way on {session.network.name}.")
-        return
-    for account in dict.fromkeys(entry.account for entry in entries):
-        listed = table(*("nonce", "call and transaction", "state"), title=account, right=("nonce",))
-        for entry in entries:
-            if entry.account == account:
-                what = entry.call if (known := _hash(entry)) is None else f"{entry.call}\n{known}"
-                listed.add_row(str(entry.form.nonce), what, _state(entry))
-        output().print(listed)
+    name = session.network.name
+    if here and not kept[here]:
+        output().print(f"Nothing is under way on {name}.")
+    elif not any(kept.values()):
+        output().print(f"Nothing is under way on chains with chain id {chain_id}.")
+    for place, entries in kept.items():
+        if entries and place != here:
+            which = f"another chain than that of {name} now" if here else "a chain"
+            output().print(f"On {which}, kept in {place}:")
+        for account in dict.fromkeys(entry.account for entry in entries):
+            columns = "nonce", "call and transaction", "state"
+            listed = table(*columns, title=account, right=("nonce",))
+            for entry in entries:
+                if entry.account == account:
+                    known = _hash(entry)
+                    what = entry.call if known is None else f"{entry.call}\n{known}"
+                    listed.add_row(str(entry.form.nonce), what, _state(entry))
+            output().print(listed)
+
+
+def _place(session: Session) -> tuple[Path | None, int]:
+    """The file of the network's chain, None where the node does not answer, and its chain id."""
+    try:
+        return session.outbox_file(), session.connection.chain_id
+    except NodeUnreachable as error:
+        if session.network.chain_id is None:
+            raise
+        print_waiting(f"{error}; shown is what is kept here")
+        return None, session.network.chain_id
+
+
+def _listed(
+    chain_id: int, here: Path | None, limit: int, everything: bool = False
+) -> dict[Path, list[Entry]]:
+    """The latest transactions of each file of a chain id, those of the chain itself first."""
+    from energy_chain.chain.outbox import Outbox, outbox_files
+
+    found = {}
+    for place in dict.fromkeys([here, *outbox_files(chain_id)] if here else outbox_files(chain_id)):
+        kept = Outbox.open(place)
+        found[place] = kept.listed(limit, everything)
+        kept.close()
+    return found
 
 
 def _state(entry: Entry) -> str:
@@ -91,7 +131,7 @@ def finish(
 
     session = Session(network, passphrase_file=passphrase_file)
     kept = session.outbox()
-    before = kept.listed(10_000)
+    before = kept.listed(MOST)
     accounts, missing = [], []
     for address in dict.fromkeys(entry.account for entry in before):
         try:
@@ -112,13 +152,20 @@ def finish(
             stop.wait(1.0)
     after = [found for entry in before if (found := kept.get(entry.id))]
     left = kept.waiting()[0]
+    here, chain_id = session.outbox_file(), session.connection.chain_id
+    elsewhere = {
+        place: entries
+        for place, entries in _listed(chain_id, here, MOST).items()
+        if entries and place != here
+    }
     if as_json:
         print_json(
             {
-                "transactions": [_as_json(entry) for entry in after],
+                "transactions": [_as_json(entry, here, here) for entry in after],
                 "reports": said,
                 "under_way": left,
                 "without_key": missing,
+                "elsewhere": {str(place): len(entries) for place, entries in elsewhere.items()},
             }
         )
     else:
@@ -127,6 +174,12 @@ def finish(
         output().print(f"{count(left, 'transaction')} under way.")
         for address in missing:
             output().print(f"There is no key for {address}: finish it where its key is.")
+        for place, entries in elsewhere.items():
+            output().print(
+                f"{count(len(entries), 'transaction')} under way on another chain than that of "
+                f"{session.network.name} now, in {place}: bring that chain back and finish there, "
+                "or delete the file if it is gone for good."
+            )
     if left:
         raise typer.Exit(CHAIN_FAILED)
 
@@ -139,8 +192,10 @@ def _is_being_withdrawn(entry: Entry) -> bool:
     return entry.state.value == "open" and entry.is_withdrawn
 
 
-def _as_json(entry: Entry) -> dict[str, Any]:
+def _as_json(entry: Entry, place: Path, here: Path | None) -> dict[str, Any]:
     return {
+        "outbox": str(place),
+        "this_chain": None if here is None else place == here,
         "key": entry.key,
         "account": entry.account,
         "nonce": entry.form.nonce,

@@ -159,9 +159,19 @@ class Session:
             InvalidInput: its file cannot be used.
             NodeUnreachable, WrongChain: see `Connection`.
         """
-        from energy_chain.chain.outbox import Outbox, outbox_file
+        from energy_chain.chain.outbox import Outbox
 
-        return Outbox.open(outbox_file(self.connection.chain_id, self.connection.genesis()))
+        return Outbox.open(self.outbox_file())
+
+    def outbox_file(self) -> Path:
+        """Where is kept what this machine has under way on the chain.
+
+        Raises:
+            NodeUnreachable, WrongChain: see `Connection`.
+        """
+        from energy_chain.chain.outbox import outbox_file
+
+        return outbox_file(self.connection.chain_id, self.connection.genesis())
 
     def signer(self, default: str | None = None) -> str:
         """The account that signs, as it was given; `default` on a development network.

@@ -73,12 +73,15 @@ class Follower:
 
         Raises:
             ContradictoryChain: the chain is reorganised again and again.
+            WrongChain: another chain answers than before.
             ChainError: the chain cannot be read, or its log does not add up.
         """
         for attempt in range(ATTEMPTS):
             try:
+                # First of all, as it tells a lost chain from one that was reorganised.
+                block, time = self._market.settled()
                 self._go_back()
-                time = self._read()
+                self._read(block)
                 break
             except ContradictoryChain:
                 if attempt == ATTEMPTS - 1:
@@ -87,9 +90,8 @@ class Follower:
         never = not self._period_length
         self._store.expire(time, time // self._length, never)
 
-    def _read(self) -> int:
-        """Reads on; returns the Unix time up to which everything is known."""
-        block, time = self._market.settled()
+    def _read(self, block: int) -> None:
+        """Reads on, up to a block."""
         followed = self._store.followed()
         assert followed is not None  # since `__init__`
         for first in range(followed + 1, block + 1, BLOCKS):
@@ -106,7 +108,6 @@ class Follower:
                 if receipts:
                     _Book(connection, self._length).read(receipts)
                 set_followed(connection, last, hashes)
-        return time
 
     def _go_back(self) -> None:
         """Takes back what was read of blocks that are no longer in the chain."""

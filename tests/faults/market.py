@@ -68,6 +68,7 @@ class Story:
         at: when each of them came, in seconds of the monotonic clock.
         longest: seconds of the longest call.
         errors: how often each kind of error came.
+        said: what the latest one of each kind said.
         fault: what ended it that must not be.
     """
 
@@ -75,6 +76,7 @@ class Story:
     at: list[float] = field(default_factory=list)
     longest: float = 0.0
     errors: Counter[str] = field(default_factory=Counter)
+    said: dict[str, str] = field(default_factory=dict)
     fault: BaseException | None = None
 
 
@@ -144,7 +146,11 @@ class Producer:
 
     def wait_for(self, posted: int) -> None:
         """Waits until so many orders have their receipts, or it met what must not be."""
-        until(lambda: self.story.posted >= posted or self.story.fault is not None)
+        until(self.has_posted(posted))
+
+    def has_posted(self, posted: int) -> Callable[[], bool]:
+        """Whether so many orders have their receipts, or it met what must not be."""
+        return lambda: self.story.posted >= posted or self.story.fault is not None
 
     def _run(self) -> None:
         try:
@@ -176,6 +182,7 @@ class Producer:
                 return
             except ChainError as error:
                 self.story.errors[type(error).__name__] += 1
+                self.story.said[type(error).__name__] = str(error)
             finally:
                 self.story.longest = max(self.story.longest, time.monotonic() - begun)
             time.sleep(PAUSE)

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
@@ -30,10 +31,12 @@ from tests.faults.nodes import AnvilNode
 DEEPEST = 12
 """Blocks that are put in the place of others, at most."""
 PRODUCERS = 3
-TIMES_IN_A_MARKET = 50
-"""Reorganisations before a new market: a ring holds 1,024 orders."""
+LONGEST_CHAIN = 500
+"""Blocks before a new chain: reorganised after some 850, anvil loses the code of contracts."""
 LONGEST_PAUSE = 0.6
 """Seconds between two of them, at most."""
+BLOCK_SECONDS = 0.05
+"""Between two blocks. A transaction that anvil mines by itself meanwhile costs it blocks."""
 
 
 @dataclass(slots=True)
@@ -55,18 +58,20 @@ class Result:
     seconds: float = 0.0
 
 
-def reorganise(node: AnvilNode, times: int, seed: int) -> Result:
-    """Reorganises the chain of a node so many times."""
+def reorganise(folder: Path, times: int, seed: int) -> Result:
+    """Reorganises chains in a folder so many times."""
     result, chance, begun = Result(), random.Random(seed), time.monotonic()
     while (left := times - result.depths.total()) > 0:
-        _one_market(node, min(left, TIMES_IN_A_MARKET), chance, result)
+        with AnvilNode(folder / str(left)) as node:
+            _one_chain(node, left, chance, result)
     result.seconds = time.monotonic() - begun
     return result
 
 
-def _one_market(node: AnvilNode, times: int, chance: random.Random, result: Result) -> None:
+def _one_chain(node: AnvilNode, times: int, chance: random.Random, result: Result) -> None:
     market = deploy(node)
     node.mine(DEEPEST)  # the market itself stays
+    node.ask("evm_setAutomine", False)
     reader = ContractLedger(sender_at(node.url), market.address, OWNER, market.first_block)
     meters = METERS[:PRODUCERS]
     producers = [Producer(sender_at(node.url, meter), market, meter) for meter in meters]
@@ -86,14 +91,16 @@ def _one_market(node: AnvilNode, times: int, chance: random.Random, result: Resu
         try:
             for producer in producers:
                 producer.__enter__()
-            for _ in range(times):
-                time.sleep(chance.uniform(0.05, LONGEST_PAUSE))
+            while times > 0 and node.height() < LONGEST_CHAIN:
+                at = time.monotonic() + chance.uniform(BLOCK_SECONDS, LONGEST_PAUSE)
+                _mine(node, lambda at=at: time.monotonic() > at)  # type: ignore[misc]
                 depth = chance.randint(1, DEEPEST)
                 node.reorganise(depth)
                 result.depths[depth] += 1
-                before = [producer.story.posted for producer in producers]
-                for producer, posted in zip(producers, before, strict=True):
-                    producer.wait_for(posted + 1)
+                times -= 1
+                for producer in producers:
+                    _mine(node, producer.has_posted(producer.story.posted + 1))
+            node.mine_by_itself(True)
         finally:
             for producer in producers:
                 producer.end()
@@ -116,7 +123,18 @@ def _one_market(node: AnvilNode, times: int, chance: random.Random, result: Resu
             doubled = [each for each, count in counts.items() if count > 1]
             result.wrong.append(f"of {posted} orders {lost} are lost and {doubled} doubled")
         if not producer.story.errors.keys() <= {"ReceiptTimeout"}:
-            result.wrong.append(f"a producer met {dict(producer.story.errors)}")
+            result.wrong.append(
+                f"a producer met {dict(producer.story.errors)}, {producer.story.said}"
+            )
+
+
+def _mine(node: AnvilNode, is_enough: Callable[[], bool]) -> None:
+    def mined() -> bool:
+        node.mine()
+        time.sleep(BLOCK_SECONDS)
+        return is_enough()
+
+    until(mined)
 
 
 def _has_settled(producer: Producer) -> bool:
@@ -140,8 +158,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"ENERGY_CHAIN_HOME": f"{folder}/home", "NO_PROXY": "127.0.0.1"}
-        with AnvilNode(Path(folder) / "node") as node:
-            result = reorganise(node, given.times, given.seed)
+        result = reorganise(Path(folder), given.times, given.seed)
     show(result)
     return 1 if result.wrong else 0
 

@@ -55,7 +55,7 @@ def check(producer: Producer, node: FaultyNode) -> None:
     )
     assert sorted(orders_of(found, METER)) == list(range(1, story.posted + 1))
     assert story.longest <= WATCHDOG
-    assert story.errors.keys() <= {"NodeUnreachable", "ReceiptTimeout"}
+    assert story.errors.keys() <= {"NodeUnreachable", "ReceiptTimeout"}, story.said
 
 
 @pytest.mark.parametrize("how", ["kill", "stop"])
@@ -103,7 +103,7 @@ def test_a_chain_that_has_begun_anew_gets_nothing_of_ours(node: FaultyNode) -> N
             producer.ledger.settled()
         producer.gives_up = True
     assert story.longest <= WATCHDOG
-    assert story.errors.keys() <= {"WrongChain", "NodeUnreachable", "ReceiptTimeout"}
+    assert story.errors.keys() <= {"WrongChain", "NodeUnreachable", "ReceiptTimeout"}, story.said
 
 
 def test_a_node_that_stands_still_is_waited_for(node: FaultyNode) -> None:

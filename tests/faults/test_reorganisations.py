@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-from tests.faults.nodes import AnvilNode
+from pathlib import Path
+
 from tests.faults.reorganising import reorganise, show
 
 TIMES = 10
 SEED = 7
 
 
-def test_no_reorganisation_loses_or_doubles_an_order(anvil: AnvilNode) -> None:
-    result = reorganise(anvil, TIMES, SEED)
+def test_no_reorganisation_loses_or_doubles_an_order(tmp_path: Path) -> None:
+    result = reorganise(tmp_path, TIMES, SEED)
     show(result)
     assert not result.wrong
     assert result.rolled_back > 0

@@ -319,6 +319,8 @@ def test_who_mistyped_a_url_waits_for_nothing(node: Any) -> None:
         {"result": None},
         {"error": {"code": -32005, "message": "limit exceeded"}},
         {"error": {"code": -32603, "message": "internal error"}},
+        {"error": {"code": -32000, "message": "header not found"}},
+        {"error": {"code": -32602, "message": "BlockOutOfRangeError: block height is 3"}},
     ],
     ids=str,
 )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from typing import Any
 
 import pytest
 
+from energy_chain.folders import home_folder
 from tests.package.test_outbox import Pool
 
 
@@ -53,3 +55,42 @@ def test_what_is_under_way_is_finished(neighbourhood: Any, run: Any, stuck: Pool
     assert neighbourhood.by(3).requests_outstanding() == 1
     assert "mined" in run("outbox", "show", "--all").out
     assert "Nothing is under way" in run("outbox", "show").out
+
+
+def test_what_is_kept_here_is_shown_without_a_node(
+    neighbourhood: Any, run: Any, stuck: Pool
+) -> None:
+    (transaction,) = stuck.held
+    neighbourhood.node.replaced["eth_chainId"] = lambda _: HTTPStatus.SERVICE_UNAVAILABLE
+    ended = run("outbox", "show")
+    assert ended.code == 0
+    assert "no usable answer to eth_chainId" in ended.err
+    assert "shown is what is kept here" in ended.err
+    assert transaction in ended.out
+    (told,) = json.loads(run("outbox", "show", "--json").out)
+    assert (told["this_chain"], told["attempts"]) == (None, [transaction])
+    assert run("outbox", "finish").code == 3
+
+
+def test_what_was_sent_to_a_chain_that_is_lost_is_shown_apart(
+    neighbourhood: Any, run: Any, stuck: Pool
+) -> None:
+    (transaction,) = stuck.held
+    (lost,) = (home_folder() / "outbox").glob("*.sqlite")
+    node = neighbourhood.node
+
+    def anew(params: list[Any]) -> Any:
+        answer = node.on_chain("eth_getBlockByNumber", params)
+        return {"result": {**answer["result"], "hash": "0x" + "ab" * 32}}
+
+    node.replaced["eth_getBlockByNumber"] = anew
+    ended = run("outbox", "show")
+    assert ended.out.startswith("Nothing is under way on ganache.\nOn another chain than that of")
+    assert lost.name in ended.out.replace("\n", "")
+    assert transaction in ended.out
+    (told,) = json.loads(run("outbox", "show", "--json").out)
+    assert (told["this_chain"], told["outbox"]) == (False, str(lost))
+    ended = run("outbox", "finish", "--for", 0, "--json")
+    assert ended.code == 0
+    assert json.loads(ended.out)["elsewhere"] == {str(lost): 1}
+    assert "1 transaction under way on another chain" in run("outbox", "finish", "--for", 0).out

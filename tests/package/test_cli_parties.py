@@ -324,9 +324,10 @@ def test_a_home_waits_while_the_market_is_paused_or_the_node_is_away_and_says_so
 
     code, out, err = stopped_when(posted, party, "run", "--account", "dev3", "--json")
     assert code == 0
-    paused, away = err.splitlines()
+    paused, away, again = err.splitlines()
     assert paused.startswith("waiting: energy: market is paused [incoming")
     assert away.startswith("waiting: no usable answer to eth_call from ganache")
+    assert again == "waiting: no longer, the node answers again"
     assert json.loads(out.splitlines()[-1]) == {"posted": 1, "late": 0}
     assert len(node.sent()) == 2  # the order, and the end of the pause
 

@@ -50,15 +50,33 @@ def test_what_stays_is_raised_and_not_told(error: Exception) -> None:
     assert told == []
 
 
-def test_a_trouble_is_told_once_until_it_is_over_or_another_one_comes() -> None:
+def test_a_trouble_is_told_once_until_a_while_is_over() -> None:
+    told: list[tuple[float, str]] = []
+    now = 0.0
+    troubles = Troubles(lambda said: told.append((now, said)), clock=lambda: now)
+    steps: list[tuple[float, Exception | None]] = [
+        *((0, OutOfFunds("1 of 2")), (1, None), (2, OutOfFunds("1 of 3"))),
+        *((3, MarketPaused()), (4, OutOfFunds("1 of 2")), (5, MarketPaused())),
+        *((599, OutOfFunds("1 of 2")), (600, OutOfFunds("1 of 4")), (604, MarketPaused())),
+    ]
+    for at, error in steps:
+        now = at
+        with troubles:
+            if error:
+                raise error
+        assert bool(troubles) == bool(error)
+    assert told == [(0, "1 of 2"), (3, str(MarketPaused())), (600, "1 of 4"), (604, told[1][1])]
+
+
+def test_a_node_that_answers_again_is_told_and_missed_anew() -> None:
     told: list[str] = []
     troubles = Troubles(told.append)
-    for said in ("a", "a\n", "b", "b", "a", None, "a", "a"):
+    for call in ("eth_call", "eth_blockNumber", None, None, "eth_chainId", "eth_chainId"):
         with troubles:
-            if said:
-                raise NodeUnreachable(said)
-        assert bool(troubles) == bool(said)
-    assert told == ["a", "b", "a", "a"]
+            if call:
+                raise NodeUnreachable(f"no answer to {call}")
+    again = "no longer, the node answers again"
+    assert told == ["no answer to eth_call", again, "no answer to eth_chainId"]
 
 
 def test_what_is_told_is_one_line() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from threading import Event
 from typing import Any
 
 import pytest
@@ -10,7 +11,13 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from energy_chain.errors import ChainError, ContradictoryChain, MarketRefusal, ReceiptTimeout
+from energy_chain.errors import (
+    ChainError,
+    ContradictoryChain,
+    MarketRefusal,
+    ReceiptTimeout,
+    WrongChain,
+)
 from energy_chain.events import Receipt
 from energy_chain.market import Release, Request
 from energy_chain.relay.follower import ATTEMPTS, Follower
@@ -488,3 +495,19 @@ def test_the_store_is_that_of_a_relay_that_has_read_only_the_chain_as_it_is(
     finally:
         service.close()
         other.close()
+
+
+def test_a_chain_that_has_begun_anew_ends_the_relay_and_takes_nothing_back(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = service.accept()
+    service.wait(5)
+
+    def settled() -> tuple[int, int]:
+        raise WrongChain("its first block is another one")
+
+    monkeypatch.setattr(service.market, "settled", settled)
+    service.market.blocks.reorganise(REMEMBERED)
+    with pytest.raises(WrongChain):
+        service.relay.batcher.run(Event())
+    assert service.states(id) == ["on chain"]
