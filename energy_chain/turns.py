@@ -41,6 +41,7 @@ class Turns:
         self._random = random
         self._work: Hashable | None = None
         self._since = 0.0
+        self._looked = clock()
         self._waits = deque([0.0], WAITS)
         self._patience = self._drawn() if first_patience is None else first_patience
 
@@ -52,6 +53,9 @@ class Turns:
                 when there is nothing to match.
         """
         now = self._clock()
+        if self.active and now - self._looked > self._soonest():
+            self.stand_by()  # it did not run, or its node hung: somebody may have taken over
+        self._looked = now
         if work != self._work:
             if self._work is not None:
                 self._others_took(now - self._since)
@@ -68,6 +72,7 @@ class Turns:
         if not in_time:
             self._others_took(self._clock() - self._since)
         self.active = in_time and (matched or self.active)
+        self._looked = self._clock()
         self._work = None
 
     def stand_by(self) -> None:
@@ -85,6 +90,10 @@ class Turns:
             self._waits.append(seconds)
         self._patience = self._drawn()
 
-    def _drawn(self) -> float:
+    def _soonest(self) -> float:
+        """Seconds after which one that stands by may take over."""
         # A chain with slow blocks lets work wait for a block, whoever is alive.
-        return median_low(self._waits) + self._random.uniform(*PATIENCE)
+        return median_low(self._waits) + PATIENCE[0]
+
+    def _drawn(self) -> float:
+        return self._soonest() + self._random.uniform(0, PATIENCE[1] - PATIENCE[0])
