@@ -21,6 +21,8 @@ from energy_chain.errors import (
     WrongChain,
 )
 
+ANSWERS_AGAIN = "no longer, the node answers again"
+"""What is told when a node's trouble is over."""
 OF_ONE_KIND = (NodeUnreachable, OutOfFunds, FeeAboveCeiling)
 """Errors that are the same trouble whatever their words are."""
 REPEAT_SECONDS = 600.0
@@ -75,7 +77,7 @@ class Troubles:
         # Of no other trouble is an answer the end: who cannot pay may have had nothing to pay.
         if self._now is NodeUnreachable:
             del self._told_at[self._now]
-            self._tell("no longer, the node answers again")
+            self._tell(ANSWERS_AGAIN)
         self._now = None
 
     def __enter__(self) -> Self:

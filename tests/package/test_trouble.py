@@ -16,7 +16,7 @@ from energy_chain.errors import (
     RequestRingFull,
     WrongChain,
 )
-from energy_chain.trouble import Troubles, passes
+from energy_chain.trouble import ANSWERS_AGAIN, Troubles, passes
 
 
 @pytest.mark.parametrize(
@@ -75,8 +75,7 @@ def test_a_node_that_answers_again_is_told_and_missed_anew() -> None:
         with troubles:
             if call:
                 raise NodeUnreachable(f"no answer to {call}")
-    again = "no longer, the node answers again"
-    assert told == ["no answer to eth_call", again, "no answer to eth_chainId"]
+    assert told == ["no answer to eth_call", ANSWERS_AGAIN, "no answer to eth_chainId"]
 
 
 def test_what_is_told_is_one_line() -> None:

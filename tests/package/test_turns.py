@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
+from energy_chain.trouble import ANSWERS_AGAIN
 from energy_chain.turns import PATIENCE, Turns
 from tests.package.worlds import OWNER, Market, Process, World
 
@@ -265,7 +266,7 @@ def test_a_node_that_is_away_for_all_of_them_is_told_once_and_costs_nothing(
     world.at(100.0, lambda: setattr(market, "away", True))
     world.at(160.0, lambda: setattr(market, "away", False))
     world.run()
-    told = ["nobody answers", "no longer, the node answers again"]
+    told = ["nobody answers", ANSWERS_AGAIN]
     assert [process.troubles for process in begun.processes] == [told] * 3
     assert market.useful() >= 0.99
     back = min(call.time for call in market.calls if call.time > 162)
