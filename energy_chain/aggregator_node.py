@@ -118,7 +118,7 @@ class AggregatorNode:
                 if turns is None:
                     is_appointed = self._ledger.aggregator() == self._ledger.account
                     patience = FIRST_LOOKS * poll_seconds if is_appointed else None
-                    turns = Turns(clock, random or Random(), patience)
+                    turns = Turns(clock, random or Random(), patience, poll_seconds)
                 self._look(turns, report)
             if troubles and turns:
                 turns.lost()

@@ -27,7 +27,11 @@ class Turns:
     """
 
     def __init__(
-        self, clock: Callable[[], float], random: Random, first_patience: float | None = None
+        self,
+        clock: Callable[[], float],
+        random: Random,
+        first_patience: float | None = None,
+        between: float = 0.0,
     ) -> None:
         """One that stands by.
 
@@ -35,6 +39,7 @@ class Turns:
             clock: seconds, from anywhere.
             random: draws the patience.
             first_patience: seconds, until it has seen somebody else match; drawn when None.
+            between: seconds between two of its looks.
         """
         self.active = False
         self._clock = clock
@@ -42,6 +47,7 @@ class Turns:
         self._work: Hashable | None = None
         self._since = 0.0
         self._looked = clock()
+        self._between = between
         self._waits = deque([0.0], WAITS)
         self._patience = self._drawn() if first_patience is None else first_patience
 
@@ -53,7 +59,7 @@ class Turns:
                 when there is nothing to match.
         """
         now = self._clock()
-        if self.active and now - self._looked > self._soonest():
+        if self.active and now - self._looked > self._between + self._soonest():
             self.stand_by()  # it did not run, or its node hung: somebody may have taken over
         self._looked = now
         if work != self._work:

@@ -650,7 +650,7 @@ def run_at(
 ) -> None:
     """Runs an aggregator whose time is the market's."""
     AggregatorNode(ledger).run(
-        stop, report, SOON, clock=lambda: float(clock.now), random=Random(1), **told
+        stop, report, TICK, clock=lambda: float(clock.now), random=Random(1), **told
     )
 
 
