@@ -21,7 +21,7 @@ WHATS = ["node", "chain id", "latest block", "EVM", "contract"]
 
 @pytest.fixture
 def network(node: Any) -> Network:
-    return Network(name="pilot", url=node.url)
+    return Network(name="pilot", url=node.url, total_timeout=2.0)
 
 
 @pytest.fixture
