@@ -307,7 +307,10 @@ def test_a_home_waits_while_the_market_is_paused_or_the_node_is_away_and_says_so
     def steps() -> Iterator[bool]:
         while not looked(10):
             yield False
+        before = node.methods().count("eth_call")
         node.replaced["eth_call"] = lambda _: HTTPStatus.SERVICE_UNAVAILABLE
+        while not looked(before + 2):  # one may have been under way
+            yield False
         until = monotonic() + 1  # more than all tries of a call take together
         while monotonic() < until:
             yield False
