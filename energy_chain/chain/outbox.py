@@ -171,6 +171,8 @@ def outbox_files(chain_id: int) -> list[Path]:
 class Outbox:
     """The transactions of one chain that were sent from this machine. Threads may share it."""
 
+    # What is put together into SQL here is written in this class; every value is bound.
+
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._lock = RLock()
@@ -250,7 +252,7 @@ class Outbox:
             query += f" AND account IN ({', '.join('?' * len(values))})"
         with self._lock:
             row = self._connection.execute(
-                f"SELECT count(*), min(created_at) FROM entries WHERE {query}",
+                f"SELECT count(*), min(created_at) FROM entries WHERE {query}",  # nosec B608
                 values,
             ).fetchone()
         return int(row[0]), row[1]
@@ -285,7 +287,7 @@ class Outbox:
     def _entries(self, condition: str, *values: Any) -> Iterator[Entry]:
         with self._lock:
             rows = self._connection.execute(
-                f"SELECT {_COLUMNS} FROM entries WHERE {condition}",
+                f"SELECT {_COLUMNS} FROM entries WHERE {condition}",  # nosec B608
                 values,
             ).fetchall()
             return iter([self._entry(row) for row in rows])
@@ -428,11 +430,11 @@ class Outbox:
         values = (account, State.MINED, block)
         with self.writing():
             self._connection.execute(
-                f"DELETE FROM attempts WHERE entry IN (SELECT id FROM entries WHERE {mined})",
+                f"DELETE FROM attempts WHERE entry IN (SELECT id FROM entries WHERE {mined})",  # nosec B608
                 values,
             )
             self._connection.execute(
-                f"UPDATE entries SET state = ?, data = '' WHERE {mined}",
+                f"UPDATE entries SET state = ?, data = '' WHERE {mined}",  # nosec B608
                 (State.SETTLED, *values),
             )
 
