@@ -69,32 +69,22 @@ def _is_hash(result: Any) -> bool:
     return isinstance(result, str) and _HASH(result) is not None
 
 
-def _is_object(result: Any) -> bool:
-    return result is None or isinstance(result, dict)
-
-
-def _is_block(result: Any) -> bool:
-    return result is None or (
-        isinstance(result, dict)
-        and _is_hash(result.get("hash"))
-        and _is_quantity(result.get("number"))
-        and _is_quantity(result.get("timestamp"))
-    )
-
-
-def _is_receipt(result: Any) -> bool:
-    return result is None or (
-        isinstance(result, dict)
-        and _is_hash(result.get("transactionHash"))
-        and _is_hash(result.get("blockHash"))
-        and _is_quantity(result.get("blockNumber"))
-        and _are_objects(result.get("logs"))
+def _object_of(**forms: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """What tells null, or an object with fields of these forms."""
+    return lambda result: (
+        result is None
+        or (
+            isinstance(result, dict)
+            and all(has_form(result.get(name)) for name, has_form in forms.items())
+        )
     )
 
 
 def _are_objects(result: Any) -> bool:
     return isinstance(result, list) and all(isinstance(each, dict) for each in result)
 
+
+_is_block = _object_of(hash=_is_hash, number=_is_quantity, timestamp=_is_quantity)
 
 FORMS: dict[str, Callable[[Any], bool]] = {
     "eth_chainId": _is_quantity,
@@ -108,8 +98,10 @@ FORMS: dict[str, Callable[[Any], bool]] = {
     "eth_sendRawTransaction": _is_hash,
     "eth_getBlockByHash": _is_block,
     "eth_getBlockByNumber": _is_block,
-    "eth_getTransactionByHash": _is_object,
-    "eth_getTransactionReceipt": _is_receipt,
+    "eth_getTransactionByHash": _object_of(),
+    "eth_getTransactionReceipt": _object_of(
+        transactionHash=_is_hash, blockHash=_is_hash, blockNumber=_is_quantity, logs=_are_objects
+    ),
     "eth_getLogs": _are_objects,
 }
 """What results look like (Ethereum's execution API): others are no answer."""

@@ -389,25 +389,14 @@ class Outbox:
             )
 
     def refuse(self, id: int) -> None:
-        """A node has refused a transaction; with a key it is looked for before the next."""
+        """A node has refused a transaction with a key: it is looked for before the next one."""
         with self.writing():
             self._connection.execute("UPDATE entries SET state = ? WHERE id = ?", (State.VOID, id))
-            # Signed anew, the same call has the same hash.
-            self._connection.execute(
-                "DELETE FROM attempts WHERE entry IN "
-                '(SELECT id FROM entries WHERE id = ? AND "key" IS NULL)',
-                (id,),
-            )
 
     def release(self, id: int) -> None:
         """A transaction is over without effect: its key may be used again."""
         with self.writing():
             self._connection.execute('UPDATE entries SET "key" = NULL WHERE id = ?', (id,))
-            self._connection.execute(
-                "DELETE FROM attempts WHERE entry IN "
-                '(SELECT id FROM entries WHERE id = ? AND "transaction" IS NULL)',
-                (id,),
-            )
 
     def reopen(self, id: int) -> None:
         """The block of a mined transaction is no longer in the chain."""

@@ -232,7 +232,7 @@ class TransactionSender:
         if entry is None or entry.state is not State.VOID or entry.transaction is not None:
             return entry
         if self._found(entry) is None:
-            self.outbox.release(entry.id)
+            self.outbox.withdraw(entry.id)
         return self.outbox.of_key(sender, key)
 
     def _broadcast_first(self, entry: Entry, is_next: bool) -> Entry:
@@ -260,7 +260,10 @@ class TransactionSender:
                     break
         except ChainError:
             return entry
-        self.outbox.refuse(entry.id)
+        if entry.key is None:
+            self.outbox.withdraw(entry.id)
+        else:
+            self.outbox.refuse(entry.id)
         self._check_funds(
             {"gas": entry.form.gas, "value": entry.form.value, "gasPrice": attempt.price},
             entry.account,

@@ -85,7 +85,7 @@ def _place(session: Session) -> tuple[Path | None, int]:
 
 
 def _listed(
-    chain_id: int, here: Path | None, limit: int, everything: bool = False
+    chain_id: int, here: Path | None, limit: int, everything: bool
 ) -> dict[Path, list[Entry]]:
     """The latest transactions of each file of a chain id, those of the chain itself first."""
     from energy_chain.chain.outbox import Outbox, outbox_files
@@ -127,10 +127,12 @@ def finish(
 
         energy-chain outbox finish --for 600 --network pilot --json
     """
+    from energy_chain.chain.outbox import Outbox
     from energy_chain.chain.sender import TransactionSender
 
     session = Session(network, passphrase_file=passphrase_file)
-    kept = session.outbox()
+    here = session.outbox_file()
+    kept = Outbox.open(here)
     before = kept.listed(MOST)
     accounts, missing = [], []
     for address in dict.fromkeys(entry.account for entry in before):
@@ -152,12 +154,7 @@ def finish(
             stop.wait(1.0)
     after = [found for entry in before if (found := kept.get(entry.id))]
     left = kept.waiting()[0]
-    here, chain_id = session.outbox_file(), session.connection.chain_id
-    elsewhere = {
-        place: entries
-        for place, entries in _listed(chain_id, here, MOST).items()
-        if entries and place != here
-    }
+    elsewhere = _waiting_elsewhere(session.connection.chain_id, here)
     if as_json:
         print_json(
             {
@@ -165,7 +162,7 @@ def finish(
                 "reports": said,
                 "under_way": left,
                 "without_key": missing,
-                "elsewhere": {str(place): len(entries) for place, entries in elsewhere.items()},
+                "elsewhere": {str(place): number for place, number in elsewhere.items()},
             }
         )
     else:
@@ -174,14 +171,27 @@ def finish(
         output().print(f"{count(left, 'transaction')} under way.")
         for address in missing:
             output().print(f"There is no key for {address}: finish it where its key is.")
-        for place, entries in elsewhere.items():
+        for place, number in elsewhere.items():
             output().print(
-                f"{count(len(entries), 'transaction')} under way on another chain than that of "
+                f"{count(number, 'transaction')} under way on another chain than that of "
                 f"{session.network.name} now, in {place}: bring that chain back and finish there, "
                 "or delete the file if it is gone for good."
             )
     if left:
         raise typer.Exit(CHAIN_FAILED)
+
+
+def _waiting_elsewhere(chain_id: int, here: Path) -> dict[Path, int]:
+    """How much is under way in the files of other chains with a chain id."""
+    from energy_chain.chain.outbox import Outbox, outbox_files
+
+    found = {}
+    for place in outbox_files(chain_id):
+        if place != here:
+            kept = Outbox.open(place)
+            found[place] = kept.waiting()[0]
+            kept.close()
+    return {place: number for place, number in found.items() if number}
 
 
 def _hash(entry: Entry) -> str | None:
