@@ -75,8 +75,7 @@ class Troubles:
     def over(self) -> None:
         """There is none any more, as far as can be seen."""
         # Of no other trouble is an answer the end: who cannot pay may have had nothing to pay.
-        if self._now is NodeUnreachable:
-            del self._told_at[self._now]
+        if self._told_at.pop(NodeUnreachable, None) is not None:
             self._tell(ANSWERS_AGAIN)
         self._now = None
 

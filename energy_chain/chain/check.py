@@ -52,7 +52,7 @@ def check_network(network: Network, contract: Address | None = None) -> Iterator
     try:
         yield Finding("node", True, connection.w3.client_version)
         yield Finding("chain id", True, str(connection.chain_id))
-        block = connection.w3.eth.get_block("latest")
+        block = connection.block()
         time = datetime.fromtimestamp(block["timestamp"], UTC)
         yield Finding("latest block", True, f"{block['number']:,} of {time:%Y-%m-%d %H:%M:%S} UTC")
         yield _evm(connection)

@@ -11,7 +11,7 @@ from web3 import Web3
 from web3.exceptions import BlockNotFound, Web3Exception
 from web3.middleware import ExtraDataToPOAMiddleware
 from web3.providers import BaseProvider
-from web3.types import LogReceipt, RPCEndpoint, TxParams
+from web3.types import BlockData, LogReceipt, RPCEndpoint, TxParams
 
 from energy_chain.chain.addresses import VIEWER
 from energy_chain.chain.networks import EMBEDDED, Network
@@ -142,13 +142,27 @@ class Connection:
         """Whether keys that everybody knows may be used: as the network says, or its chain id."""
         return bool(replace(self.network, chain_id=self.chain_id).is_development)
 
+    def block(self, number: int | None = None) -> BlockData:
+        """A block, the latest when None.
+
+        Raises:
+            ContradictoryChain: the chain has none of that number.
+        """
+        try:
+            return self.w3.eth.get_block("latest" if number is None else number)
+        except BlockNotFound:
+            raise ContradictoryChain(
+                f"{self.network.name} has no block {'at all' if number is None else number}: the "
+                "chain was reorganised meanwhile, or the node has lost it; try again"
+            ) from None
+
     def block_time(self, number: int | None = None) -> int:
         """Unix time of a block, of the latest when None."""
-        return int(self.w3.eth.get_block("latest" if number is None else number)["timestamp"])
+        return int(self.block(number)["timestamp"])
 
     def block_gas_limit(self) -> int:
         """Gas that a block holds."""
-        return int(self.w3.eth.get_block("latest")["gasLimit"])
+        return int(self.block()["gasLimit"])
 
     def genesis(self) -> str:
         """Hash of block 0, which tells chains apart that share a chain id."""
@@ -160,8 +174,8 @@ class Connection:
     def header(self, number: int) -> tuple[str, int] | None:
         """Hash and Unix time of a block as the chain is now; None where it has none."""
         try:
-            block = self.w3.eth.get_block(number)
-        except BlockNotFound:
+            block = self.block(number)
+        except ContradictoryChain:
             return None
         return block["hash"].to_0x_hex(), int(block["timestamp"])
 

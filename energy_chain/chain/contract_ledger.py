@@ -231,7 +231,7 @@ class ContractLedger:
 
     def latest(self) -> tuple[int, int]:
         """Number and Unix time of the latest block."""
-        block = self._connection.w3.eth.get_block("latest")
+        block = self._connection.block()
         return int(block["number"]), int(block["timestamp"])
 
     def settled(self) -> tuple[int, int]:
@@ -269,7 +269,7 @@ class ContractLedger:
         ):
             yield Receipt(
                 self._decoded(list(group)),
-                timestamp=int(self._connection.w3.eth.get_block(block)["timestamp"]),
+                timestamp=self._connection.block_time(block),
                 transaction=digest.to_0x_hex(),
                 block=block,
             )

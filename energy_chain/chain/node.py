@@ -49,6 +49,8 @@ MAY_BE_REFUSED = {
     *("evm_increaseTime", "evm_mine", "eth_maxPriorityFeePerGas"),
 }
 """Methods whose callers look at the node's error themselves."""
+ALWAYS_THERE = ("latest", "0x0")
+"""Blocks that every chain has."""
 ASKED_ONCE = ("eth_send", "evm_", "anvil_")
 """Beginnings of methods that change something."""
 
@@ -179,7 +181,7 @@ class NodeProvider(HTTPProvider):
         if "error" in response:
             if method not in MAY_BE_UNKNOWN and _says_nothing(response["error"]):
                 raise _NoAnswerError(f"error {response['error'].get('message')!r}")
-        elif not FORMS.get(method, _anything)(response["result"]):
+        elif not _is_answer(method, params, response["result"]):
             raise _NoAnswerError("a result of another form")
         return response
 
@@ -207,8 +209,12 @@ def _says_nothing(error: Any) -> bool:
     return error.get("code") in NO_ANSWERS and "revert" not in said
 
 
-def _anything(_: Any) -> bool:
-    return True
+def _is_answer(method: str, params: Any, result: Any) -> bool:
+    """Whether a result has the form that its method's results have; of some none is known."""
+    if method == "eth_getBlockByNumber" and result is None:
+        return params[0] not in ALWAYS_THERE
+    has_form = FORMS.get(method)
+    return has_form is None or has_form(result)
 
 
 def _pause(state: RetryCallState) -> float:

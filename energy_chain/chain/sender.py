@@ -399,13 +399,12 @@ class TransactionSender:
             receipt = self._found(entry)
             if receipt is not None:
                 return receipt
-            eth = self.connection.w3.eth
             if self._count(entry.account, "latest") > entry.form.nonce:
                 self._pass(entry, report)
                 return self._found(entry)
             self._passed_since.pop(entry.id, None)
             account = self._accounts.get(entry.account)
-            now = int(eth.get_block("latest")["timestamp"])
+            now = self.connection.block_time()
             late = entry.expires is not None and now >= entry.expires and not entry.is_withdrawn
             if late and account is not None and self._replace(entry, account, cancel=True):
                 report(f"the period of {entry.call} is over: it is withdrawn")
@@ -581,7 +580,7 @@ class TransactionSender:
     def _fees(self) -> tuple[dict[str, int], int]:
         """What a unit of gas may cost now (EIP-1559 where there is a base fee), and chain time."""
         network, eth, ceiling = self.connection.network, self.connection.w3.eth, self._ceiling()
-        latest = eth.get_block("latest")
+        latest = self.connection.block()
         base_fee, now = latest.get("baseFeePerGas"), int(latest["timestamp"])
         price = eth.gas_price if base_fee is None else base_fee
         if ceiling is not None and price > ceiling:

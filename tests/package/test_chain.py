@@ -25,6 +25,7 @@ from energy_chain.chain.networks import EMBEDDED, EMBEDDED_CHAIN_ID, GANACHE, Ne
 from energy_chain.chain.sender import TIP, TransactionSender
 from energy_chain.errors import (
     ChainError,
+    ContradictoryChain,
     InvalidInput,
     InvalidPeriodLength,
     MeterNotRegistered,
@@ -331,6 +332,23 @@ def test_a_node_that_cannot_answer_for_a_moment_is_asked_again(
     assert http.w3.eth.block_number == 0
     assert len(asked) == 3
     assert http.trouble is None
+
+
+def test_a_node_that_says_there_is_no_latest_block_is_asked_again(
+    node: Any, http: Connection
+) -> None:
+    asked = busy(node, "eth_getBlockByNumber", 2, {"result": None})
+    assert http.block_time() == GENESIS_TIME
+    assert len(asked) == 3
+
+
+def test_a_block_that_a_node_has_lost_is_an_error_of_ours(node: Any, http: Connection) -> None:
+    ledger = market_on(http)
+    node.replaced["eth_getBlockByNumber"] = lambda _: {"result": None}
+    assert http.header(1) is None
+    for ask in (lambda: http.block_time(1), lambda: list(ledger.history())):
+        with pytest.raises(ContradictoryChain, match=r"has no block 1: .* try again"):
+            ask()
 
 
 def test_a_node_that_is_gone_is_asked_for_no_longer_than_was_said_and_then_less_often(

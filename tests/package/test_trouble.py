@@ -78,6 +78,16 @@ def test_a_node_that_answers_again_is_told_and_missed_anew() -> None:
     assert told == ["no answer to eth_call", ANSWERS_AGAIN, "no answer to eth_chainId"]
 
 
+def test_a_node_is_missed_anew_also_where_another_trouble_was_the_last_one() -> None:
+    told: list[str] = []
+    troubles = Troubles(told.append)
+    for error in (NodeUnreachable("gone"), OutOfFunds("poor"), None, NodeUnreachable("away")):
+        with troubles:
+            if error:
+                raise error
+    assert told == ["gone", "poor", ANSWERS_AGAIN, "away"]
+
+
 def test_what_is_told_is_one_line() -> None:
     told: list[str] = []
     Troubles(told.append).met("two\n  lines")
