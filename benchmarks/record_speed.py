@@ -28,9 +28,10 @@ from energy_chain.chain.mined import MinedBlock, parse_receipts
 from energy_chain.events import Receipt
 from energy_chain.market import ZERO_ADDRESS, Release, Request
 from energy_chain.memory_ledger import MemoryLedger
+from energy_chain.record.identity import Identity
 from energy_chain.record.indexer import Indexer
 from energy_chain.record.source import Header
-from energy_chain.record.store import Identity, Record
+from energy_chain.record.store import Record
 from energy_chain.record.tables import APPENDED, METADATA
 
 GOAL = 20_000

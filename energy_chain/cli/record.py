@@ -24,8 +24,9 @@ from energy_chain.cli.printing import (
 from energy_chain.cli.session import Session
 
 if TYPE_CHECKING:
+    from energy_chain.record.identity import MarketRow
     from energy_chain.record.indexer import Indexer, Update
-    from energy_chain.record.store import MarketRow, Record
+    from energy_chain.record.store import Record
 
 record = typer.Typer(no_args_is_help=True, help="Keep what the chain said in a database.")
 

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from energy_chain.errors import InvalidInput
 from energy_chain.record.check import audit_record
+from energy_chain.record.identity import MarketRow
 from energy_chain.record.indexer import Indexer
 from energy_chain.record.merkle import root_of
 from energy_chain.record.queries import MatchLine, Usage
@@ -35,7 +36,7 @@ from energy_chain.record.statements import (
     matches_root,
     statement_leaf,
 )
-from energy_chain.record.store import MarketRow, Record
+from energy_chain.record.store import Record
 
 LARGEST = 50_000_000
 """Bytes of a document that is read: a month of a minute's periods has less."""

@@ -2,9 +2,10 @@
 
 Stretch by stretch, and in this order: what the record holds as evidence is what the
 chain says; the evidence follows from the rules, as the reference market recomputes it
-(`audit`); what was derived is what follows from the evidence, row by row. At the end
-the chain's state as of the record's last block is the one that the replay arrived at.
-The first difference ends it, and is named by block, transaction, table and row.
+(`audit`); what was derived is what follows from the evidence, row by row; the sums are
+what those rows come to. At the end the chain's state as of the record's last block is
+the one that the replay arrived at. The first difference ends it, and is named by block,
+transaction, table and row.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from energy_chain.chain.mined import MinedBlock, MinedLog, MinedTransaction
 from energy_chain.errors import ContradictoryChain
 from energy_chain.events import Event, Receipt
 from energy_chain.ledger import Ledger
-from energy_chain.record import tables
+from energy_chain.record import sums, tables
 from energy_chain.record.audit import AuditReport, Difference, Replay
 from energy_chain.record.derive import Derivation, Row
+from energy_chain.record.identity import MarketRow
 from energy_chain.record.source import MarketSource
-from energy_chain.record.store import MarketRow, Record
+from energy_chain.record.store import Record
 
 STRETCH = 500
 """Blocks with events that are looked at at a time."""
@@ -59,7 +61,7 @@ def audit_record(
     replay, derivation = Replay(market.period_length), Derivation(market.id)
     rows, difference = 0, ""
     try:
-        if misfit := record.misfit(market):
+        if misfit := record.misfit(market, (*tables.APPENDED, tables.sums)):
             raise Difference(misfit)
         if source is not None:
             _compare_cursor(market, source)
@@ -74,6 +76,8 @@ def audit_record(
                         replay.replay(receipt)
                 rows += _compare_derived(connection, market, derivation, blocks, first, last)
                 progress(last, market.cursor_block)
+            if wrong := sums.difference(connection, market):
+                raise Difference(wrong)
         replay.market()
         if ledger is not None:
             replay.compare_state(ledger)

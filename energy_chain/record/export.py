@@ -17,6 +17,7 @@ import pyarrow as pa
 from pyarrow import csv, parquet
 
 from energy_chain.errors import InvalidInput
+from energy_chain.record.identity import MarketRow
 from energy_chain.record.queries import (
     ALL,
     Wanted,
@@ -25,7 +26,7 @@ from energy_chain.record.queries import (
     orders_of,
     transactions_of,
 )
-from energy_chain.record.store import MarketRow, Record
+from energy_chain.record.store import Record
 
 ROWS = 50_000
 """Rows that are in memory at a time."""

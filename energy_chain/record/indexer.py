@@ -17,10 +17,12 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, insert, select, update
 
 from energy_chain.errors import ContradictoryChain
+from energy_chain.record import sums
 from energy_chain.record.bulk import insert_rows
 from energy_chain.record.derive import Derivation, Rows
+from energy_chain.record.identity import Identity, MarketRow
 from energy_chain.record.source import Header, MarketSource
-from energy_chain.record.store import Identity, MarketRow, Record
+from energy_chain.record.store import Record
 from energy_chain.record.tables import APPENDED, block_column, blocks, events, markets
 from energy_chain.trouble import Troubles
 
@@ -194,10 +196,13 @@ class Indexer:
             if now != cursor:
                 return now
             block, header = self._newest_of_the_chain(connection, now)
+            since = sums.touched(connection, now, block)
             for table in APPENDED:
                 connection.execute(
                     delete(table).where((table.c.market == now.id) & (block_column(table) > block))
                 )
+            if since is not None:
+                sums.remake(connection, now, since)
             return _move(connection, now, block, header)
 
     def _newest_of_the_chain(
@@ -283,6 +288,7 @@ def _write(
 ) -> MarketRow:
     for table, some in rows.items():
         insert_rows(connection, table, some)
+    sums.add(connection, market, rows)
     return _move(connection, market, last, end)
 
 

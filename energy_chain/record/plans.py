@@ -17,7 +17,9 @@ _MANY = 1_000_000
 STATISTICS = {
     ("blocks", "blocks"): (_MANY, _MANY, 1),
     ("transactions", "transactions"): (_MANY, _MANY, 2, 1),
+    ("transactions", "transactions_by_hash"): (_MANY, _MANY, 1),
     ("events", "sqlite_autoindex_events_1"): (_MANY, _MANY, 4, 1),
+    ("events", "events_of_pauses"): (100, 100, 1, 1),
     ("meters", "sqlite_autoindex_meters_1"): (1_000, 1_000, 100, 1),
     ("meters", "meters_by_number"): (1_000, 1_000, 1),
     ("periods", "sqlite_autoindex_periods_1"): (50_000, 50_000, 1, 1),
@@ -36,13 +38,15 @@ STATISTICS = {
     ("consumption", "consumption"): (_MANY, _MANY, 100, 50, 1),
     ("consumption", "consumption_by_match"): (_MANY, _MANY, 1),
     ("skipped", "sqlite_autoindex_skipped_1"): (1_000, 1_000, 2, 1),
+    ("sums", "sums"): (_MANY, _MANY, _MANY // 4, 500, 1),
 }
 """By table and index."""
 
 
 def tell_sqlite(connection: Connection) -> None:
     """Writes the statistics into a file whose tables were just made."""
-    connection.execute(text("ANALYZE"))  # makes the table of statistics
+    connection.execute(text("ANALYZE sqlite_schema"))  # makes the table of statistics
+    connection.execute(text("DELETE FROM sqlite_stat1"))
     for (table, index), rows in STATISTICS.items():
         connection.execute(
             text("INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES (:tbl, :idx, :stat)"),

@@ -26,7 +26,8 @@ from sqlalchemy import (
 
 from energy_chain.errors import InvalidInput
 from energy_chain.market import Address
-from energy_chain.record.store import MarketRow, Record
+from energy_chain.record.identity import MarketRow
+from energy_chain.record.store import Record
 from energy_chain.record.tables import (
     blocks,
     consumption,

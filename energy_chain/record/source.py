@@ -11,7 +11,7 @@ from energy_chain.chain.event_codec import encode
 from energy_chain.chain.mined import MinedBlock, MinedLog, MinedTransaction
 from energy_chain.market import ZERO_ADDRESS
 from energy_chain.memory_ledger import MemoryLedger
-from energy_chain.record.store import Identity
+from energy_chain.record.identity import Identity
 
 if TYPE_CHECKING:
     from energy_chain.chain.contract_ledger import ContractLedger

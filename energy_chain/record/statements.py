@@ -25,9 +25,10 @@ from zoneinfo import ZoneInfo
 
 from energy_chain.errors import InvalidInput
 from energy_chain.market import Address
+from energy_chain.record.identity import MarketRow
 from energy_chain.record.merkle import Tree, leaf
 from energy_chain.record.queries import MatchLine, Usage, Wanted, matches_of, meters_of, usage_of
-from energy_chain.record.store import ANEW, MarketRow, Record
+from energy_chain.record.store import ANEW, Record
 from energy_chain.record.tables import blocks
 
 _MATCH = ("uint256",) * 6

@@ -31,12 +31,15 @@ from sqlalchemy import (
     make_url,
     not_,
     select,
+    update,
 )
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from energy_chain.errors import InvalidInput
 from energy_chain.folders import home_folder
 from energy_chain.market import Address
+from energy_chain.record import sums
+from energy_chain.record.identity import Identity, MarketRow
 from energy_chain.record.plans import tell_sqlite
 from energy_chain.record.tables import (
     APPENDED,
@@ -47,70 +50,18 @@ from energy_chain.record.tables import (
     markets,
     matches,
     orders,
+    transactions,
 )
 from energy_chain.sqlite_files import make_private, sqlite_engine
 
-FORMAT = "1"
-"""Of the tables; another one is not read."""
+FORMAT = "2"
+"""Of the tables; another one is not read, but for the one before."""
+WITHOUT_SUMS = "1"
+"""The format before there were sums: they are added when such a record is opened."""
 ANEW = "move it away, and energy-chain record update makes a new one"
 """What to do about a record that is damaged."""
 ALONE = 0x656E6572
 """Number of the lock under which a PostgreSQL server lets one process make tables or markets."""
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What tells a market from every other, and how it is read.
-
-    Attributes:
-        chain_id: of its chain.
-        genesis: hash of the chain's block 0.
-        address: of the contract.
-        first_block: the block of the deployment, or one before it.
-        period_length: seconds; 0 where orders never expire.
-        network: what the chain is called.
-    """
-
-    chain_id: int
-    genesis: str
-    address: Address
-    first_block: int
-    period_length: int
-    network: str
-
-
-@dataclass(frozen=True, slots=True)
-class MarketRow:
-    """A market in the record.
-
-    Attributes:
-        id: number of the market in this record.
-        chain_id: of its chain.
-        genesis: hash of the chain's block 0.
-        address: of the contract.
-        first_block: the block of the deployment, or one before it.
-        period_length: seconds; 0 where orders never expire.
-        network: what the chain was called when it was read last.
-        cursor_block: the last block that was read; below `first_block` before the first.
-        cursor_hash: its hash; empty before the first.
-        cursor_time: its Unix time; 0 before the first.
-    """
-
-    id: int
-    chain_id: int
-    genesis: str
-    address: Address
-    first_block: int
-    period_length: int
-    network: str
-    cursor_block: int
-    cursor_hash: str
-    cursor_time: int
-
-    @property
-    def current_period(self) -> int:
-        """Number of the period of the last block that was read; 0 where orders never expire."""
-        return self.cursor_time // self.period_length if self.period_length else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +137,9 @@ class Record:
                     tell_sqlite(connection)
                 connection.execute(insert(about), {"name": "format", "value": FORMAT})
             found = connection.scalar(select(about.c.value).where(about.c.name == "format"))
+            if found == WITHOUT_SUMS:
+                _add_sums(connection)
+                found = FORMAT
             misfit = _misfit(connection, markets) if found == FORMAT else ""
         if misfit:
             raise InvalidInput(f"the record in {self.place} is damaged: {misfit}; {ANEW}")
@@ -329,6 +283,19 @@ class Record:
                     for table in (events, orders, matches)
                 )
             )
+
+
+def _add_sums(connection: Connection) -> None:
+    """Brings a record of format 1 to format 2."""
+    METADATA.create_all(connection)
+    for table in (events, transactions):
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
+    if connection.dialect.name == "sqlite":
+        tell_sqlite(connection)
+    for row in connection.execute(select(markets)).all():
+        sums.remake(connection, MarketRow(**row._mapping))
+    connection.execute(update(about).values(value=FORMAT).where(about.c.name == "format"))
 
 
 def _misfit(connection: Connection, table: Table, *only: ColumnElement[bool]) -> str:

@@ -1,6 +1,6 @@
 """The tables of the record: what the chain said, a row for each thing that happened.
 
-Rows are added and never changed, but for the cursor of a market. Every row knows
+Rows are added and never changed, but for the cursor of a market and its sums. Every row knows
 its block, so that a reorganisation is undone by deleting what is above a block.
 What follows from the rows, such as what is left of an order, is a query
 (`queries`), not a column.
@@ -16,6 +16,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Index,
     Integer,
     LargeBinary,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    literal_column,
 )
 
 METADATA = MetaData()
@@ -92,9 +94,19 @@ transactions = Table(
     Column("sender", String, nullable=False),
     _number("gas_used"),
     _number("gas_price"),
+    Index("transactions_by_hash", "market", "hash"),
     sqlite_with_rowid=False,
 )
 """A transaction that made the market log something; `gas_price` is the wei paid for a unit."""
+
+PAUSES = ("Paused", "Unpaused")
+"""Events that stop posting and matching, and let them go on."""
+
+
+def is_pause(name: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether an event's name is one of `PAUSES`; as text, or SQLite would not take the index."""
+    return name.in_([literal_column(f"'{pause}'") for pause in PAUSES])
+
 
 events = Table(
     "events",
@@ -108,6 +120,14 @@ events = Table(
     Column("data", LargeBinary, nullable=False),
 )
 """A log as the chain has it: topics of 32 bytes each, and data. What the audit replays."""
+
+# Of the few rows that tell of a pause: no other row takes longer to write.
+Index(
+    "events_of_pauses",
+    *(events.c.market, events.c.block, events.c.log_index),
+    sqlite_where=is_pause(events.c.name),
+    postgresql_where=is_pause(events.c.name),
+)
 
 meters = Table(
     "meters",
@@ -203,6 +223,36 @@ skipped = Table(
     Column("reason", String, nullable=False),
 )
 """A signed order that was not good: r of its signature and its terms in hexadecimal, and why."""
+
+sums = Table(
+    "sums",
+    METADATA,
+    _market(),
+    _number("level", key=True),
+    _number("meter", key=True),
+    _number("bucket", key=True),
+    _number("requests"),
+    _number("releases"),
+    _number("offered_wh"),
+    _number("needed_wh"),
+    _number("sold_wh"),
+    _number("bought_wh"),
+    _number("own_wh"),
+    _number("drawn_wh"),
+    _number("matches"),
+    _number("transactions"),
+    _number("gas"),
+    _number("cost_gwei"),
+    _number("cost_wei"),
+    sqlite_with_rowid=False,
+)
+"""What the rows of a stretch of time come to (`energy_chain.record.sums`): the one table whose rows
+change, as it repeats what others say.
+
+`level` is the seconds of the stretch and `bucket` the Unix time at which it begins; level 0 has a
+row for each delivery period. `meter` 0 is all of them. What was paid is `cost_gwei` gwei and
+`cost_wei` wei.
+"""
 
 EVIDENCE = (blocks, transactions, events)
 """What the chain says as it says it."""

@@ -13,8 +13,9 @@ from energy_chain.chain.mined import MinedBlock
 from energy_chain.events import Receipt
 from energy_chain.memory_ledger import MemoryLedger
 from energy_chain.record.derive import Derivation
+from energy_chain.record.identity import Identity
 from energy_chain.record.source import Header, mined_block
-from energy_chain.record.store import Identity, Record
+from energy_chain.record.store import Record
 from energy_chain.record.tables import APPENDED, markets
 from energy_chain.signing import OrderDomain
 from tests.property.markets import GENESIS, PERIOD, REGISTER, Call, Clock, new_twin, outcome

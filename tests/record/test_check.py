@@ -96,7 +96,6 @@ def test_a_record_is_audited_without_a_chain_and_the_report_says_so(record: Reco
 @pytest.mark.parametrize(
     ("table", "values"),
     [
-        (tables.transactions, {"gas_used": 1}),
         (tables.transactions, {"gas_price": 1}),
         (tables.transactions, {"sender": "0x" + "1" * 40}),
         (tables.transactions, {"hash": "0x" + "1" * 64}),
@@ -109,6 +108,11 @@ def test_what_no_log_tells_is_found_with_the_chain_alone(
     tamper(record, table, {tables.block_column(table).name: 2}, **values)
     assert audited(record, None).clean
     assert not audited(record, fake).clean
+
+
+def test_gas_that_no_log_tells_is_found_in_the_sums_as_well(record: Record) -> None:
+    tamper(record, tables.transactions, {"block": 2}, gas_used=1)
+    assert re.search("table sums, .* gas: the record says 0", audited(record, None).difference)
 
 
 def test_stretches_of_a_record_join_up(

@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 from energy_chain.errors import InvalidInput
 from energy_chain.record.indexer import Indexer
 from energy_chain.record.store import Counts, Record
-from energy_chain.record.tables import APPENDED, about, orders
+from energy_chain.record.tables import APPENDED, about, orders, sums
 from tests.record.chains import CONTRACT, FakeChain
 from tests.record.test_indexer import TRADE
 
@@ -42,7 +42,7 @@ def test_a_record_that_is_not_there_is_not_made_where_it_must_exist(
 def test_a_record_of_another_format_is_refused(place: str) -> None:
     with Record.open(place) as record, record.writing() as connection:
         connection.execute(update(about).values(value="0"))
-    with pytest.raises(InvalidInput, match="has format 0, not 1"):
+    with pytest.raises(InvalidInput, match="has format 0, not 2"):
         Record.open(place)
 
 
@@ -168,7 +168,7 @@ def test_sqlite_is_told_about_every_index(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "record.sqlite") as connection:
         listed = connection.execute("SELECT tbl_name, name FROM sqlite_master WHERE type = 'index'")
         indexes = {each for each in listed if each[0] not in ("about", "markets")}
-        keys = {(table.name, table.name) for table in APPENDED}
+        keys = {(table.name, table.name) for table in (*APPENDED, sums)}
         told = connection.execute("SELECT tbl, idx, stat FROM sqlite_stat1").fetchall()
         assert indexes <= {row[:2] for row in told} <= indexes | keys
         for table, index, stat in told:
