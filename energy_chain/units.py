@@ -66,3 +66,12 @@ def kwh(energy: int) -> str:
     """An energy in Wh for people, such as '1,234.500 kWh': exact, because a Wh has three digits."""
     whole, rest = divmod(abs(energy), 1000)
     return f"{'-' * (energy < 0)}{whole:,}.{rest:03} kWh"
+
+
+def count(number: int, of_what: str) -> str:
+    """A number and its noun, in the plural unless it is one."""
+    if number == 1:
+        return f"1 {of_what}"
+    if of_what.endswith("y"):
+        return f"{number:,} {of_what[:-1]}ies"
+    return f"{number:,} {of_what}{'es' if of_what.endswith('ch') else 's'}"

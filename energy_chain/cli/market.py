@@ -10,7 +10,6 @@ import typer
 
 from energy_chain.cli import options
 from energy_chain.cli.printing import (
-    jsonable,
     output,
     print_json,
     print_receipt,
@@ -76,6 +75,8 @@ def deploy(
     ledger = ContractLedger.deploy(sender, str(owner.address), roles[0], roles[1], seconds)
     deployment = remember(session.connection, ledger)
     if as_json:
+        from energy_chain.telling import jsonable
+
         print_json({"chain_id": session.connection.chain_id, **jsonable(deployment)})
         return
     console = output()

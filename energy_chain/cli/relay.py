@@ -84,8 +84,8 @@ def serve(
     settings = RelaySettings(batch_size, batch_seconds, most_waiting, client_rate, meter_rate)
     market = session.market(AGGREGATOR)
 
+    from energy_chain.http_server import serving
     from energy_chain.relay.app import create_app
-    from energy_chain.relay.server import serving
     from energy_chain.relay.service import Relay, store_file
 
     place = store or store_file(market.order_domain())

@@ -11,7 +11,6 @@ from energy_chain.cli import options
 from energy_chain.cli.exit_codes import AUDIT_FAILED
 from energy_chain.cli.printing import (
     count,
-    jsonable,
     output,
     print_json,
     print_verdict,
@@ -119,6 +118,8 @@ def _told(
 
 
 def _status_as_json(place: dict[str, Any], told: MarketStatus) -> dict[str, Any]:
+    from energy_chain.telling import jsonable
+
     return {**place, **jsonable(told)}
 
 
@@ -215,38 +216,39 @@ def audit(
 
     with Console(stderr=True).status("recomputing every match"):
         if place or offline:
-            address, verdict = _audit_of_record(session, place, offline)
+            address, block, verdict = _audit_of_record(session, place, offline)
         else:
-            address, verdict = _audit_of_chain(session)
+            address, block, verdict = _audit_of_chain(session)
     if as_json:
-        print_json({"contract": address, **verdict_as_json(verdict)})
+        print_json({"contract": address, "block": block, **verdict_as_json(verdict)})
     else:
         print_verdict(verdict)
     if not verdict.clean:
         raise typer.Exit(AUDIT_FAILED)
 
 
-def _audit_of_chain(session: Session) -> tuple[Address, AuditReport]:
+def _audit_of_chain(session: Session) -> tuple[Address, int | None, AuditReport]:
     from energy_chain.record.audit import audit as audit_of
 
     # As of one block: others may go on trading meanwhile.
     ledger = session.reader().at_latest_block()
-    return ledger.address, audit_of(ledger.history(), ledger)
+    return ledger.address, ledger.block, audit_of(ledger.history(), ledger)
 
 
 def _audit_of_record(
     session: Session, place: str | None, offline: bool
-) -> tuple[Address, AuditReport]:
-    from energy_chain.record.check import audit_record
+) -> tuple[Address, int | None, AuditReport]:
+    from energy_chain.record.check import audit_as_it_is, audit_record
     from energy_chain.record.source import ChainSource
     from energy_chain.record.store import Record, default_place
 
     with Record.open(place or default_place(), must_exist=True) as opened:
         if offline:
-            market = opened.market(session.contract)
-            return market.address, audit_record(opened, market)
+            market, verdict = audit_as_it_is(opened, opened.market(session.contract))
+            return market.address, market.cursor_block, verdict
         ledger = session.reader()
         source = ChainSource(ledger)
         market = opened.market_of(source.identity())
         as_of = ledger.at_block(market.cursor_block)
-        return market.address, audit_record(opened, market, (source, as_of))
+        verdict = audit_record(opened, market, (source, as_of))
+        return market.address, market.cursor_block, verdict

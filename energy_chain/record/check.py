@@ -27,7 +27,7 @@ from energy_chain.record.audit import AuditReport, Difference, Replay
 from energy_chain.record.derive import Derivation, Row
 from energy_chain.record.identity import MarketRow
 from energy_chain.record.source import MarketSource
-from energy_chain.record.store import Record
+from energy_chain.record.store import Record, market_rows
 
 STRETCH = 500
 """Blocks with events that are looked at at a time."""
@@ -57,6 +57,29 @@ def audit_record(
     Raises:
         ChainError: the chain cannot be read.
     """
+    with record.reading() as connection:
+        return _audit(record, connection, market, chain, progress)
+
+
+def audit_as_it_is(
+    record: Record, market: MarketRow, progress: Callable[[int, int], None] = lambda *_: None
+) -> tuple[MarketRow, AuditReport]:
+    """Audits what a record holds of a market by itself, as of the moment in which it begins.
+
+    Others may write into the record meanwhile. Returns the market as it was then, and the verdict.
+    """
+    with record.reading() as connection:
+        now = next(row for row in market_rows(connection) if row.id == market.id)
+        return now, _audit(record, connection, now, None, progress)
+
+
+def _audit(
+    record: Record,
+    connection: Connection,
+    market: MarketRow,
+    chain: tuple[MarketSource, Ledger] | None,
+    progress: Callable[[int, int], None],
+) -> AuditReport:
     source, ledger = chain or (None, None)
     replay, derivation = Replay(market.period_length), Derivation(market.id)
     rows, difference = 0, ""
@@ -65,19 +88,18 @@ def audit_record(
             raise Difference(misfit)
         if source is not None:
             _compare_cursor(market, source)
-        with record.reading() as connection:
-            _check_range(connection, market)
-            for first, last in _stretches(connection, market):
-                blocks = list(_stored(connection, market, first, last))
-                if source is not None:
-                    _compare_blocks(blocks, list(source.blocks(first, last)))
-                for block in blocks:
-                    for receipt in _receipts(block):
-                        replay.replay(receipt)
-                rows += _compare_derived(connection, market, derivation, blocks, first, last)
-                progress(last, market.cursor_block)
-            if wrong := sums.difference(connection, market):
-                raise Difference(wrong)
+        _check_range(connection, market)
+        for first, last in _stretches(connection, market):
+            blocks = list(_stored(connection, market, first, last))
+            if source is not None:
+                _compare_blocks(blocks, list(source.blocks(first, last)))
+            for block in blocks:
+                for receipt in _receipts(block):
+                    replay.replay(receipt)
+            rows += _compare_derived(connection, market, derivation, blocks, first, last)
+            progress(last, market.cursor_block)
+        if wrong := sums.difference(connection, market):
+            raise Difference(wrong)
         replay.market()
         if ledger is not None:
             replay.compare_state(ledger)

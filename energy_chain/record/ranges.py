@@ -66,6 +66,11 @@ class Sum:
         names = (field.name for field in fields(Sum))
         return Sum(*(getattr(self, name) + getattr(other, name) for name in names))
 
+    def __sub__(self, other: Sum) -> Sum:
+        """What came after the other; below 0 where a reorganisation has taken more away."""
+        names = (field.name for field in fields(Sum))
+        return Sum(*(getattr(self, name) - getattr(other, name) for name in names))
+
 
 class Piece(NamedTuple):
     """A part of a range: whole stretches of a level."""
@@ -140,6 +145,18 @@ def periods(
 ) -> list[Bucket]:
     """Every delivery period of a range, also where nothing happened; of one meter if given."""
     length = unit(market)
+    found = periods_with_something(connection, market, begin, end, meter)
+    first = -floor(-begin, length)
+    return [
+        Bucket(start, start + length, found.get(start, Sum()))
+        for start in range(first, end, length)
+    ]
+
+
+def periods_with_something(
+    connection: Connection, market: MarketRow, begin: int, end: int, meter: int | None = None
+) -> dict[int, Sum]:
+    """The delivery periods of a range in which something happened, by when they begin."""
     if meter is None:
         which = sums.c.meter == ALL_METERS
         parts = [_kept(market, Piece(PERIOD, begin, end), which, sums.c.bucket)]
@@ -147,12 +164,7 @@ def periods(
         within = Within(market, begin, end, meter=meter)
         found = [part.subquery() for part in meter_parts(market, within)]
         parts = [_labelled(part, part.c.moment) for part in found]
-    sums_of = _added(connection, parts)
-    first = -floor(-begin, length)
-    return [
-        Bucket(start, start + length, sums_of.get(start, Sum()))
-        for start in range(first, end, length)
-    ]
+    return _added(connection, parts)
 
 
 def hours(

@@ -208,10 +208,7 @@ class Record:
     def markets(self) -> list[MarketRow]:
         """The markets in the record, in the order in which they came into it."""
         with self.reading() as connection:
-            return [
-                MarketRow(**row._mapping)
-                for row in connection.execute(select(markets).order_by(markets.c.id))
-            ]
+            return market_rows(connection)
 
     def market(self, address: Address | None = None) -> MarketRow:
         """The market at an address, or the only one.
@@ -285,6 +282,12 @@ class Record:
             )
 
 
+def market_rows(connection: Connection) -> list[MarketRow]:
+    """The markets in the record, in the order in which they came into it."""
+    found = connection.execute(select(markets).order_by(markets.c.id))
+    return [MarketRow(**row._mapping) for row in found]
+
+
 def _add_sums(connection: Connection) -> None:
     """Brings a record of format 1 to format 2."""
     METADATA.create_all(connection)
@@ -293,8 +296,8 @@ def _add_sums(connection: Connection) -> None:
             index.create(connection, checkfirst=True)
     if connection.dialect.name == "sqlite":
         tell_sqlite(connection)
-    for row in connection.execute(select(markets)).all():
-        sums.remake(connection, MarketRow(**row._mapping))
+    for market in market_rows(connection):
+        sums.remake(connection, market)
     connection.execute(update(about).values(value=FORMAT).where(about.c.name == "format"))
 
 

@@ -181,9 +181,9 @@ def test_the_table_names_what_gas_was_used_for(
 
 
 def test_matches_and_confirmations_are_told_in_words() -> None:
-    from energy_chain.cli.printing import described
     from energy_chain.events import MatchesConfirmed, PairMatched
     from energy_chain.market import Fill
+    from energy_chain.telling import described
 
     assert described(PairMatched(1234, Fill(1, 2, 500))) == "Match 1,234: 0.500 kWh matched."
     assert described(MatchesConfirmed(3, 1)) == "All consumed of 1 match from match 3 on."

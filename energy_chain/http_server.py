@@ -1,4 +1,4 @@
-"""Serves an application on a socket of its own, in a thread beside the batcher's."""
+"""Serves an application on a socket of its own, in a thread beside what else is done."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def serving(app: FastAPI, host: str, port: int) -> Iterator[str]:
             timeout_graceful_shutdown=STOP_SECONDS,
         )
         server = uvicorn.Server(config)
-        thread = Thread(target=server.run, kwargs={"sockets": [listening]}, name="relay-http")
+        thread = Thread(target=server.run, kwargs={"sockets": [listening]}, name="http")
         thread.start()
         try:
             shown = f"[{host}]" if ":" in host else host
