@@ -42,6 +42,7 @@ def run_demo(
     progress: Callable[[Trade], None] = lambda _: None,
     packed: bool = False,
     signed: bool = False,
+    opened: Callable[[ContractLedger], None] = lambda _: None,
 ) -> DemoResult:
     """Deploys a market, lets the homes of `readings` trade, and audits what the chain says.
 
@@ -52,6 +53,7 @@ def run_demo(
         packed: as for `replay`.
         signed: whether the homes' meters sign their orders, and an account without a role relays
             them. Not with `packed`.
+        opened: told the market as soon as it is there.
 
     Raises:
         InvalidInput: there are more homes than the embedded chain has room for, or orders are to
@@ -83,6 +85,7 @@ def run_demo(
     ledger = ContractLedger.deploy(
         sender, owner.address, aggregator.address, operator.address, period_length
     )
+    opened(ledger)
     keys = {str(home.address): bytes(home.key) for home in homes}
     relays = [Relay(ledger.as_account(relayer.address), keys) for relayer in relayers]
     trade = replay(

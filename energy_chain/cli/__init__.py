@@ -22,6 +22,7 @@ from energy_chain.cli import (
     outbox,
     record,
     relay,
+    serve,
     simulate,
     views,
 )
@@ -79,6 +80,7 @@ operator.operator.command()(feed.adjustments)
 app.add_typer(operator.operator, name="operator", rich_help_panel=TAKE_PART)
 app.command(rich_help_panel=TAKE_PART)(operator.run)
 app.add_typer(relay.relay, name="relay", rich_help_panel=TAKE_PART)
+app.command(rich_help_panel=LOOK)(serve.serve)
 app.command(rich_help_panel=LOOK)(views.status)
 app.command(rich_help_panel=LOOK)(views.watch)
 app.command(rich_help_panel=LOOK)(views.audit)

@@ -125,8 +125,8 @@ def create_app(
         names: hosts by which the server may be asked for; any if none is given.
         page: folder of the page's files.
     """
-    hub = hub or Hub()
-    state = state or State(hub.publish)
+    hub = Hub() if hub is None else hub
+    state = State(hub.publish) if state is None else state
     app = FastAPI(
         title="energy-chain",
         version=__version__,
