@@ -8,6 +8,7 @@ python -m benchmarks meters           how fast made-up readings are made; write 
 python -m benchmarks clock            wall-clock of a day on each chain, as ratios
 python -m benchmarks growth           time and memory of simulations; write report/growth.md
 python -m benchmarks record           how fast the record catches up; write report/record.md
+python -m benchmarks page             how long the page waits for a year; write report/page.md
 """
 
 from __future__ import annotations
@@ -229,6 +230,13 @@ def main(arguments: list[str] | None = None) -> int:
         "--postgres", metavar="URL", help="a PostgreSQL database; a record in it is deleted"
     )
     recording.set_defaults(run=run_record)
+    paging = commands.add_parser("page", help="how long the page waits for a year of 500 homes")
+    paging.add_argument("--homes", type=int, default=500, help="homes of the record")
+    paging.add_argument("--days", type=int, default=365, help="days of the record")
+    paging.add_argument(
+        "--cache", type=Path, default=ROOT / "benchmarks" / "cache", help="folder of the record"
+    )
+    paging.set_defaults(run=run_page)
     metering = commands.add_parser("meters", help="how fast made-up readings are made")
     metering.set_defaults(run=run_meters)
     chosen = parser.parse_args(arguments)
@@ -291,6 +299,18 @@ def run_record(arguments: argparse.Namespace) -> int:
     print(text, end="")
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "record.md").write_text(text)
+    return 0
+
+
+def run_page(arguments: argparse.Namespace) -> int:
+    """Measures how long the page waits, and writes it down."""
+    from benchmarks.page_speed import make_record, markdown, measure
+
+    place = make_record(arguments.cache, arguments.homes, arguments.days)
+    text = markdown(measure(place), place)
+    print(text, end="")
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    (arguments.output / "page.md").write_text(text)
     return 0
 
 

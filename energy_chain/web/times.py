@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 
 def iso(moment: int) -> str:
@@ -11,13 +11,13 @@ def iso(moment: int) -> str:
 
 
 def unix(text: str) -> int:
-    """The Unix time of one, of the second that it is in; 0 before 1970.
+    """The Unix time of one, of the second that it is in; of any year.
 
     Raises:
         ValueError: there is no such time.
     """
-    # The years at the ends of the calendar have no time in UTC.
-    told = datetime.fromisoformat(text)
-    if not 1970 < told.year < 9999:
-        return 0 if told.year <= 1970 else 2**48
-    return int(told.timestamp())
+    return (datetime.fromisoformat(text) - _EPOCH) // _SECOND
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
