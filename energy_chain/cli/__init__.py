@@ -20,6 +20,7 @@ from energy_chain.cli import (
     meters,
     operator,
     outbox,
+    plot,
     record,
     relay,
     serve,
@@ -81,6 +82,7 @@ app.add_typer(operator.operator, name="operator", rich_help_panel=TAKE_PART)
 app.command(rich_help_panel=TAKE_PART)(operator.run)
 app.add_typer(relay.relay, name="relay", rich_help_panel=TAKE_PART)
 app.command(rich_help_panel=LOOK)(serve.serve)
+app.command(rich_help_panel=LOOK)(plot.plot)
 app.command(rich_help_panel=LOOK)(views.status)
 app.command(rich_help_panel=LOOK)(views.watch)
 app.command(rich_help_panel=LOOK)(views.audit)
