@@ -123,11 +123,11 @@ def _served(
             followed.append(Following(lambda: Indexer(record, source), served.state))
 
         def told(trade: Trade) -> None:
+            if stop.is_set():
+                raise _Stopped
             show(trade)
             # Between two periods: the embedded chain is of one thread.
             followed[0].step()
-            if stop.is_set():
-                raise _Stopped
 
         try:
             with progress(readings) as show:
@@ -135,14 +135,14 @@ def _served(
         except _Stopped:
             return None
         followed[0].step()
-        _print(readings, result, as_json)
+        _print(readings, result, as_json, line=True)
         if not as_json:
             output().print(f"It is still shown at {served.url}; Ctrl-C ends it.")
         stop.wait()
         return result
 
 
-def _print(readings: Readings, result: DemoResult, as_json: bool) -> None:
+def _print(readings: Readings, result: DemoResult, as_json: bool, line: bool = False) -> None:
     if as_json:
         print_json(
             {
@@ -151,7 +151,8 @@ def _print(readings: Readings, result: DemoResult, as_json: bool) -> None:
                 "contract": result.contract,
                 **trade_as_json(readings, result.trade),
                 "audit": verdict_as_json(result.audit),
-            }
+            },
+            line,
         )
     else:
         print_trade(readings, result.trade)

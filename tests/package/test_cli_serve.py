@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from energy_chain.cli.exit_codes import CHAIN_FAILED
 from tests.package.command_line import Outcome, Run, in_json, json_lines, printed, refused
 from tests.package.conftest import Neighbourhood
 from tests.web.test_live import LONGEST
@@ -98,8 +98,8 @@ def test_without_a_node_and_a_record_there_is_nothing_to_show(
 ) -> None:
     assert neighbourhood
     monkeypatch.setenv(NODE, "http://127.0.0.1:9")
-    assert run("serve", "--port", 0).code == 3
     refused(run("serve", "--port", 0, "--offline"), "there is no record in")
+    assert run("serve", "--port", 0).code == CHAIN_FAILED
 
 
 def test_a_record_is_shown_without_its_chain(
@@ -152,26 +152,47 @@ def test_sigterm_ends_it_well_while_somebody_listens(
 
 
 def test_the_demo_is_shown_while_it_runs_and_afterwards(
-    stopped_when: Callable[..., Outcome], port: int, own_home: Path
+    stopped_when: Callable[..., Outcome], port: int, own_home: Path, tmp_path: Path
 ) -> None:
     assert own_home
+    lines = ["meter,period_start,consumption,production"]
+    for hour in range(24):
+        lines += [
+            f"{home},2026-06-21T{hour:02}:00:00Z,0.3,{0.9 if home == 'a' and 8 < hour < 16 else 0}"
+            for home in "abc"
+        ]
+    (tmp_path / "day.csv").write_text("\n".join(lines) + "\n")
     blocks: set[int] = set()
     told: dict[str, Any] = {}
 
     def over() -> bool:
         if not asked(port, "/api/markets", told) or not told["markets"]:
             return False
-        address = told["markets"][0]["address"]
-        blocks.add(told["markets"][0]["as_of"]["block"] or 0)
-        asked(port, f"/api/markets/{address}", told)
-        return told["audit"]["state"] == "clean" and len(blocks) > 2
+        (market,) = told["markets"]
+        blocks.add(market["as_of"]["block"] or 0)
+        asked(port, f"/api/markets/{market['address']}", told)
+        return (told["current_period"] or {}).get("start") == "2026-06-21T23:00:00Z"
 
-    options = ["--homes", 3, "--packed", "--port", port, "--json"]
+    options = ["--data", tmp_path / "day.csv", "--packed", "--port", port, "--json"]
     serving, result = json_lines(stopped_when(over, "demo", "--serve", *options))
     assert serving["serving"]["url"] == f"http://127.0.0.1:{port}"
     assert result["audit"]["clean"]
+    assert len(blocks) > 2
     assert told["totals"]["matches"] > 0
-    assert told["network"] == "embedded"
+    assert (told["network"], told["node"]["reachable"]) == ("embedded", True)
+
+
+def test_a_demo_that_is_shown_can_be_ended_before_it_is_over(
+    stopped_when: Callable[..., Outcome], port: int, own_home: Path
+) -> None:
+    assert own_home
+
+    def begun() -> bool:
+        return asked(port, "/healthz", told := {}) and told["markets"] == 1
+
+    options = ["--homes", 3, "--port", port]
+    out = printed(stopped_when(begun, "demo", "--serve", *options))
+    assert out == f"The demo is shown at http://127.0.0.1:{port} while it runs.\n"
 
 
 @pytest.mark.parametrize("format", ["both", "svg"])
@@ -185,7 +206,7 @@ def test_the_pictures_of_a_record_are_drawn(
     if format == "both":
         names |= {name.replace("svg", "png") for name in names}
     assert {Path(file).name for file in told["files"]} == names
-    assert set(os.listdir(tmp_path / "pictures")) == names
+    assert {path.name for path in (tmp_path / "pictures").iterdir()} == names
     drawn = (tmp_path / "pictures" / "homes.svg").read_text()
     assert "home 1" in drawn
     assert neighbourhood.address in drawn
