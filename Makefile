@@ -10,6 +10,7 @@
 # make nodes  set up and install Ganache, anvil and ethers
 # make bench  set up, measure the gas of every call, and write the report
 # make fuzz-relay  set up, and ask the relay ten thousand made-up requests, which takes minutes
+# make fuzz-page   set up, and ask the page's API ten thousand made-up requests, which takes minutes
 # make docs   set up and write docs/commands.md anew, after a change of the command line
 #
 # Each has a virtual environment of its own, made with uv where that is installed
@@ -26,7 +27,7 @@ ON_NODES = tests/integration tests/faults tests/package/test_stopping.py
 UV := $(shell command -v uv 2>/dev/null)
 SOURCES := $(shell find contracts_vy energy_chain -name '*.vy*' -o -name '*.py' -o -path '*/npm/*.*')
 
-.PHONY: help demo test test-nodes soak fuzz fuzz-relay prove mutants coverage scan nodes bench docs lock clean
+.PHONY: help demo test test-nodes soak fuzz fuzz-relay fuzz-page prove mutants coverage scan nodes bench docs lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -78,6 +79,9 @@ bench: .venv-dev/ready
 
 fuzz-relay: .venv-fuzz/ready
 	.venv-fuzz/bin/python tests/relay/schemathesis_run.py $(ARGS)
+
+fuzz-page: .venv-fuzz/ready
+	.venv-fuzz/bin/python tests/web/schemathesis_run.py $(ARGS)
 
 docs: .venv-dev/ready
 	.venv-dev/bin/typer energy_chain.cli utils docs --name energy-chain --output docs/commands.md

@@ -233,6 +233,7 @@ def main(arguments: list[str] | None = None) -> int:
     paging = commands.add_parser("page", help="how long the page waits for a year of 500 homes")
     paging.add_argument("--homes", type=int, default=500, help="homes of the record")
     paging.add_argument("--days", type=int, default=365, help="days of the record")
+    paging.add_argument("--asked", type=int, default=60, help="requests of each view")
     paging.add_argument(
         "--cache", type=Path, default=ROOT / "benchmarks" / "cache", help="folder of the record"
     )
@@ -307,7 +308,7 @@ def run_page(arguments: argparse.Namespace) -> int:
     from benchmarks.page_speed import make_record, markdown, measure
 
     place = make_record(arguments.cache, arguments.homes, arguments.days)
-    text = markdown(measure(place), place)
+    text = markdown(measure(place, arguments.asked), place)
     print(text, end="")
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "page.md").write_text(text)

@@ -46,8 +46,6 @@ SUN = range(A_DAY // 4, 3 * A_DAY // 4)
 """Periods of a day in which roofs produce."""
 BATCH, MOST_MATCHES = 100, 256
 BEGIN = datetime(2025, 11, 1, tzinfo=UTC)
-ASKED = 60
-"""Requests of each view."""
 GAS, PRICE = 900_000, 1_500_000_007
 
 
@@ -203,7 +201,7 @@ class View:
         return quantiles(self.milliseconds, n=20)[-1]
 
 
-def measure(place: Path, asked: int = ASKED) -> list[View]:
+def measure(place: Path, asked: int) -> list[View]:
     """Asks each view so often."""
     found = []
     with _served(place) as ask, Progress(transient=True) as bar:

@@ -183,8 +183,11 @@ def get_bill(
 @meters.get(
     "/{number}/bill.html",
     operation_id="get_bill_page",
-    response_class=HTMLResponse,
-    responses=said(404, 422, 503),
+    response_class=Response,
+    responses={
+        **said(404, 422, 503),
+        200: {"content": {"text/html": {}}, "description": "The page."},
+    },
 )
 def get_bill_page(
     address: AddressPath,
