@@ -9,7 +9,7 @@ hours: `rounded` makes one of any.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 
@@ -297,9 +297,10 @@ def _added(connection: Connection, parts: Sequence[Any]) -> dict[int, Sum]:
     of = union_all(*parts).subquery().c
     asked = select(of.key, *(func.sum(of[name]) for name in SUMMED)).group_by(of.key)
     found = {}
-    for key, *values in connection.execute(asked):
+    for key, *values in connection.execute(asked).all():
         numbers = [int(value) for value in values]
         wei = numbers.pop()
         gwei = numbers.pop()
-        found[int(key)] = replace(Sum(*numbers), cost=gwei * GWEI + wei)
+        numbers.append(gwei * GWEI + wei)
+        found[int(key)] = Sum(*numbers)
     return found

@@ -29,7 +29,8 @@ from energy_chain.web.state import State
 from energy_chain.web.trades import trades
 
 PAGE = Path(__file__).with_name("page")
-SMALLEST_ZIPPED = 1_000
+SMALLEST_ZIPPED, ZIPPED = 1_000, 4
+"""Bytes of an answer that is worth it, and how hard it is tried: the wire is short."""
 EVENTS = "/api/events"
 _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -141,7 +142,7 @@ def create_app(
     for router in (markets, meters, trades, live, about):
         app.include_router(router)
     _add_page(app, page)
-    app.add_middleware(GZipMiddleware, minimum_size=SMALLEST_ZIPPED)
+    app.add_middleware(GZipMiddleware, minimum_size=SMALLEST_ZIPPED, compresslevel=ZIPPED)
     app.add_middleware(Around, names=names)
     app.add_middleware(Timed, metrics=told, left_out=(EVENTS,))
     return app

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from threading import Lock
 from typing import Annotated
 
@@ -15,11 +16,12 @@ from energy_chain.record import lists, ranges
 from energy_chain.record.bill import Bill, bill_of
 from energy_chain.record.bill_page import render
 from energy_chain.record.ranges import Sum
-from energy_chain.record.standing import Meter, meters_standing, queues
+from energy_chain.record.standing import Meter, Queue, meters_standing, queues
 from energy_chain.record.statements import Month, MonthBook, close_month
 from energy_chain.record.store import Record
 from energy_chain.record.tables import blocks
 from energy_chain.record.tables import meters as meters_table
+from energy_chain.signing import Kind
 from energy_chain.web import answers
 from energy_chain.web.looking import AddressPath, Look, look, span, zone_of
 from energy_chain.web.markets import series_of
@@ -98,7 +100,7 @@ def get_meter(
             retired=meter.retired,
             registered=_registered(here, number),
             range=span(begin, end),
-            totals=_totals(here, number, begin, end),
+            totals=_totals(here, number, begin, end, queues(here.connection, here.market)),
             as_of=here.as_of,
         )
 
@@ -126,7 +128,7 @@ def get_meter_usage(
             timezone=asked.timezone,
             range=span(begin, end),
             buckets=buckets,
-            totals=_totals(here, number, begin, end),
+            totals=_totals(here, number, begin, end, waiting),
             as_of=here.as_of,
         )
 
@@ -259,9 +261,11 @@ def _registered(here: Look, number: int) -> str:
     return iso(first or 0)
 
 
-def _totals(here: Look, number: int, begin: int, end: int) -> MeterSums:
+def _totals(
+    here: Look, number: int, begin: int, end: int, waiting: Mapping[Kind, Queue]
+) -> MeterSums:
     did = ranges.by_meter(here.connection, here.market, begin, end, number).get(number, Sum())
-    pending = answers.Pending(here.market, queues(here.connection, here.market), begin, end)
+    pending = answers.Pending(here.market, waiting, begin, end)
     return MeterSums(**answers.meter_sums(here.market, did, pending.of(number)))
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 def iso(moment: int) -> str:
     """A Unix time as ISO 8601 in UTC, such as 2026-11-23T06:00:00Z."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{datetime.fromtimestamp(moment, UTC).replace(tzinfo=None).isoformat()}Z"
 
 
 def unix(text: str) -> int:
