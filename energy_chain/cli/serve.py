@@ -74,10 +74,8 @@ def serve(
         first = _Opening(record, session)
         first.try_once()
         with page_served(record, place, host, port, first.address, audits) as served:
-            following = first.following(served)
-            following.step()
             _print_start(served, record, as_json)
-            following.run(stop)
+            first.following(served).run(stop)
 
 
 class _Opening:

@@ -104,10 +104,10 @@ def unchanged(request: Request, response: Response, *of: Any) -> None:
         NotModified: who asks has seen it.
     """
     depends = repr((request.app.version, request.url.path, request.url.query, of))
-    etag = f'"{hashlib.sha256(depends.encode()).hexdigest()[:32]}"'
-    known = request.headers.get("if-none-match", "")
-    # A server in between may have said that what it compressed is only as good as the same.
-    if etag in (each.strip().removeprefix("W/") for each in known.split(",")):
+    # Weak: compressed or not, it says the same.
+    etag = f'W/"{hashlib.sha256(depends.encode()).hexdigest()[:32]}"'
+    known = request.headers.get("if-none-match", "").split(",")
+    if etag.removeprefix("W/") in (each.strip().removeprefix("W/") for each in known):
         raise NotModified(etag)
     response.headers["ETag"] = etag
 

@@ -29,7 +29,7 @@ class Metrics:
 
     def __init__(self, record: Record, state: State, hub: Hub) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_OfTheRecord(record, state))
+        self._registry.register(_AsItIs(record, state, hub))
         self.answers = Histogram(
             "energy_chain_http_answer_seconds",
             "Time from a request to its answer.",
@@ -37,31 +37,17 @@ class Metrics:
             buckets=SECONDS,
             registry=self._registry,
         )
-        self._hub = hub
 
     def text(self) -> bytes:
         """In the text format of Prometheus."""
-        listeners = GaugeMetricFamily(
-            "energy_chain_listeners", "Who listens to the server-sent events.", len(self._hub)
-        )
-        once = CollectorRegistry()
-        once.register(_Just(listeners))
-        return generate_latest(self._registry) + generate_latest(once)
+        return generate_latest(self._registry)
 
 
-class _Just(Collector):
-    def __init__(self, metric: Metric) -> None:
-        self._metric = metric
-
-    def collect(self) -> Iterable[Metric]:
-        yield self._metric
-
-
-class _OfTheRecord(Collector):
+class _AsItIs(Collector):
     """Reads the record each time."""
 
-    def __init__(self, record: Record, state: State) -> None:
-        self._record, self._state = record, state
+    def __init__(self, record: Record, state: State, hub: Hub) -> None:
+        self._record, self._state, self._hub = record, state, hub
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: what there is depends on the record."""
@@ -128,6 +114,9 @@ class _OfTheRecord(Collector):
                     posted = whole.requests if kind is Kind.REQUEST else whole.releases
                     families["orders"].add_metric([*of, side], posted)
         yield from families.values()
+        yield GaugeMetricFamily(
+            "energy_chain_listeners", "Who listens to the server-sent events.", len(self._hub)
+        )
 
 
 class Timed:
