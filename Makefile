@@ -1,6 +1,7 @@
 # make demo   set up and let a neighbourhood trade for a day on the embedded chain
 # make test   set up and run every check that needs no node
 # make test-nodes  set up Ganache and anvil, and run what needs them: processes, faults, crashes
+# make test-page  set up, and look at the page in a browser: Debian's chromium has to be there
 # make soak   set up and let a market trade for five minutes while everything fails: MINUTES=60 an hour
 # make coverage  set up, and measure which branches of the package the tests take
 # make scan   set up, and look for secrets and common mistakes
@@ -24,10 +25,12 @@ RULES ?= 100000
 MINUTES ?= 5
 # Tests of processes, most of them on Ganache and anvil: they take long, and mostly wait.
 ON_NODES = tests/integration tests/faults tests/package/test_stopping.py
+# Tests of the page, which open it in a browser.
+IN_BROWSER = tests/web/browser
 UV := $(shell command -v uv 2>/dev/null)
-SOURCES := $(shell find contracts_vy energy_chain -name '*.vy*' -o -name '*.py' -o -path '*/npm/*.*')
+SOURCES := $(shell find contracts_vy energy_chain -name '*.vy*' -o -name '*.py' -o -path '*/npm/*.*' -o -path '*/page/*.*')
 
-.PHONY: help demo test test-nodes soak fuzz fuzz-relay fuzz-page prove mutants coverage scan nodes bench docs lock clean
+.PHONY: help demo test test-nodes test-page soak fuzz fuzz-relay fuzz-page prove mutants coverage scan nodes bench docs lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -40,11 +43,14 @@ test: .venv-dev/ready
 	.venv-dev/bin/ruff format --check .
 	.venv-dev/bin/mypy
 	.venv-dev/bin/pytest -n auto --dist worksteal \
-	  $(or $(ARGS),--contract-coverage $(addprefix --ignore=,$(ON_NODES)))
+	  $(or $(ARGS),--contract-coverage $(addprefix --ignore=,$(ON_NODES) $(IN_BROWSER)))
 
 test-nodes: nodes
 	ENERGY_CHAIN_NODES=required .venv-dev/bin/pytest -n 4 --dist worksteal \
 	  $(or $(ARGS),$(ON_NODES))
+
+test-page: nodes
+	ENERGY_CHAIN_BROWSER=required .venv-dev/bin/pytest $(or $(ARGS),$(IN_BROWSER))
 
 soak: nodes
 	.venv-dev/bin/python -m tests.soak --minutes $(MINUTES) $(ARGS)

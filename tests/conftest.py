@@ -21,7 +21,7 @@ from tests.contract import coverage
 settings.register_profile("same", derandomize=True, database=None, deadline=None)
 settings.load_profile("same")
 
-KEPT = ("ENERGY_CHAIN_CACHE", "ENERGY_CHAIN_NODES")
+KEPT = ("ENERGY_CHAIN_BROWSER", "ENERGY_CHAIN_CACHE", "ENERGY_CHAIN_NODES")
 """Environment variables that say where things are, and change no behaviour."""
 GENESIS_TIME = 900 * 1_888_889
 """The start of a period of 900 s, in November 2023."""
