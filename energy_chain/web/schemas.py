@@ -23,8 +23,8 @@ LARGEST = 2**62
 LARGEST_PERIOD = 2**37
 """Times the longest period it is still a number of 64 bits."""
 MOST_ROWS = 500
-MOST_BUCKETS = 3_000
-"""Of an answer: a month of quarters of an hour has 2,980 at the most."""
+MOST_BUCKETS = 1_000
+"""Of an answer: a week of quarters of an hour has 676 at the most, a month of hours 745."""
 
 Time = Annotated[str, Field(pattern=TIME, examples=["2026-11-23T06:00:00Z"])]
 Wei = Annotated[str, Field(pattern="^[0-9]+$")]
