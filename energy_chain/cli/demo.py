@@ -100,6 +100,8 @@ def _served(
     as_json: bool,
 ) -> DemoResult | None:
     """Runs the demo while its page is served, which goes on afterwards; None when it is stopped."""
+    from urllib.parse import quote
+
     from energy_chain.demo import run_demo
     from energy_chain.record.indexer import Indexer
     from energy_chain.record.source import ChainSource
@@ -112,10 +114,12 @@ def _served(
         until_stopped() as stop,
         page_served(record, record.place, *at) as served,
     ):
+        # The days of the readings are the days of their time zone, wherever the browser is.
+        page = f"{served.url}/?zone={quote(str(readings.starts[0].tzinfo))}"
         if as_json:
             print_json({"serving": {"url": served.url}}, line=True)
         else:
-            output().print(f"The demo is shown at {served.url} while it runs.")
+            output().print(f"The demo is shown at {page} while it runs.")
         followed: list[Following] = []
 
         def opened(ledger: ContractLedger) -> None:
@@ -137,7 +141,7 @@ def _served(
         followed[0].step()
         _print(readings, result, as_json, line=True)
         if not as_json:
-            output().print(f"It is still shown at {served.url}; Ctrl-C ends it.")
+            output().print(f"It is still shown at {page}; Ctrl-C ends it.")
         stop.wait()
         return result
 

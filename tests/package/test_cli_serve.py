@@ -192,7 +192,7 @@ def test_a_demo_that_is_shown_can_be_ended_before_it_is_over(
 
     options = ["--homes", 3, "--port", port]
     out = printed(stopped_when(begun, "demo", "--serve", *options))
-    assert out == f"The demo is shown at http://127.0.0.1:{port} while it runs.\n"
+    assert out == f"The demo is shown at http://127.0.0.1:{port}/?zone=UTC while it runs.\n"
 
 
 @pytest.mark.parametrize("format", ["both", "svg"])
