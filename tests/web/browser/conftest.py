@@ -53,9 +53,9 @@ def _missing(what: str) -> NoReturn:
     pytest.skip(f"{what} is missing")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's chromium."""
+    """Debian's chromium. Its event loop is over before others of this process have theirs."""
     try:
         from playwright.sync_api import expect, sync_playwright
     except ImportError:
