@@ -180,7 +180,7 @@ def main(cases: int) -> int:
         for name, percent in SHARES.items():
             try:
                 run.ask(name, cases * percent // 100)
-            except Exception as error:
+            except (Exception, BaseExceptionGroup) as error:
                 faults += 1
                 print(f"{name}: {error}\n")
         seconds = perf_counter() - began

@@ -67,7 +67,7 @@ export function drawFlow(place, width, flow) {
     .nodePadding(narrow ? 22 : 17)
     .nodeSort(null)
     .linkSort(null)
-    .extent([[margin, 24], [width - margin, height - 6]])({ nodes, links });
+    .extent([[margin, 24], [width - margin, height - 10]])({ nodes, links });
 
   const svg = d3
     .create("svg")
