@@ -68,7 +68,7 @@ function pageOf(show) {
   return {
     match: { title: () => `Match ${count(Number(id))}`, load: (context, signal) => match(context, id, signal) },
     tx: { title: () => "Transaction", load: (context, signal) => transaction(context, id, signal) },
-    period: { title: () => `Period ${id}`, load: (context, signal) => period(context, id, signal) },
+    period: { title: ({ address }) => `Period ${id}${ofHome(address)}`, load: (context, signal) => period(context, id, signal) },
   }[kind];
 }
 
@@ -82,7 +82,7 @@ const LISTS = {
 function list(show) {
   const { name, path, kind, columns } = LISTS[show];
   return {
-    title: ({ address, range }) => `${name} of ${address.home ? `home ${address.home}, ` : ""}${range.title}`,
+    title: ({ address, range }) => `${name} of ${range.title}${ofHome(address)}`,
     load: ({ address, range, path: pathOf }, signal) => {
       const meter = show === "transactions" ? null : address.home;
       const params = { ...asked(range), kind, meter, order: "latest", limit: PAGE };
@@ -180,15 +180,19 @@ function argument(value) {
   return h("span", { class: "mono long" }, String(value));
 }
 
-async function period({ path, range: { zone } }, number, signal) {
+function ofHome({ home }) {
+  return home ? `, home ${home}` : "";
+}
+
+async function period({ address: { home: meter }, path, range: { zone } }, number, signal) {
   const [{ period: one }, matches] = await Promise.all([
     get(path(`periods/${number}`), {}, signal),
-    rowsIn(path("matches"), "matches", { period: number, order: "latest", limit: PAGE }, matchColumns(zone), "Matches of the period", signal),
+    rowsIn(path("matches"), "matches", { period: number, meter, order: "latest", limit: PAGE }, matchColumns(zone), "Matches of the period", signal),
   ]);
-  const orders = await rowsIn(path("orders"), "orders", { period: number, limit: PAGE }, orderColumns(zone), "Orders of the period", signal);
+  const orders = await rowsIn(path("orders"), "orders", { period: number, meter, limit: PAGE }, orderColumns(zone), "Orders of the period", signal);
   return [
     h("p", { class: "lead" }, `${moment(one.start, zone)} to ${span(one.start, one.end, zone).split("–")[1]}`),
-    facts(
+    meter ? null : facts(
       ["Produced", `${exactKwh(one.offered_wh)} in ${counted(one.requests, "request")}`],
       ["Needed", `${exactKwh(one.needed_wh)} in ${counted(one.releases, "release")}`],
       ["Matched", `${exactKwh(one.matched_wh)} in ${counted(one.matches, "match", "matches")}`],

@@ -1,18 +1,17 @@
 // A home by itself: what it did, with whom, and its bill.
 import { get } from "./api.js";
-import { hrefOf } from "./address.js";
 import { Card, nothing } from "./card.js";
 import { command } from "./detail.js";
 import { copyButton, h, replace } from "./dom.js";
 import { counted, exactKwh } from "./format.js";
-import { homeLink, link } from "./links.js";
+import { bucketHref, homeLink, link } from "./links.js";
 import { Picture } from "./picture.js";
 import { asked, rangeOf } from "./ranges.js";
 import { orderColumns } from "./rows.js";
 import { table } from "./table.js";
 import { homeTiles } from "./tiles.js";
 import { energy, showTimes } from "./times.js";
-import { dateOf, moment } from "./zones.js";
+import { moment } from "./zones.js";
 
 const WORDS = { up: "Produced", upMatched: "Sold", down: "Needed", downMatched: "Bought", matched: "Sold or bought here" };
 const LATEST = 8;
@@ -70,8 +69,7 @@ export function makeHomeView() {
       names: { up: "offered_wh", upMatched: "sold_wh", down: "needed_wh", downMatched: "bought_wh" },
       words: WORDS,
       range,
-      leads: (bucket) =>
-        range.view === "day" ? hrefOf({ show: "matches" }) : hrefOf({ view: "day", at: dateOf(bucket.start, range.zone) }),
+      leads: (bucket) => bucketHref(bucket, context),
       columns: [
         energy("offered_wh", "Produced"),
         energy("sold_wh", "Sold"),

@@ -2,6 +2,7 @@
 import { hrefOf } from "./address.js";
 import { h } from "./dom.js";
 import { short } from "./format.js";
+import { dateOf } from "./zones.js";
 
 /** A link within the page, to the same place but for some changes. */
 export function link(changes, text, props = {}) {
@@ -27,4 +28,11 @@ export function matchLink(index, text = `#${index}`) {
 /** A link to a period. */
 export function periodLink(number, text) {
   return number ? link({ show: `period-${number}` }, text) : text;
+}
+
+/** Where a bucket of the chart leads: a month's to its day, a week's to its day, a day's to its period. */
+export function bucketHref(bucket, { market, range }) {
+  const date = dateOf(bucket.start, range.zone);
+  if (range.by !== "period") return range.view === "day" ? hrefOf({ show: "matches" }) : hrefOf({ view: "day", at: date });
+  return hrefOf({ show: `period-${Math.floor(Date.parse(bucket.start) / 1000 / market.period_length)}` });
 }

@@ -1,11 +1,10 @@
 // The neighbourhood: its numbers, its flows, its homes, and what happens now.
 import { all, get } from "./api.js";
 import { Card, nothing } from "./card.js";
-import { hrefOf } from "./address.js";
 import { h, replace } from "./dom.js";
 import { exactKwh, kwh } from "./format.js";
 import { drawFlow, flowRows } from "./flow_chart.js";
-import { homeLink, link, periodLink } from "./links.js";
+import { bucketHref, homeLink, link, periodLink } from "./links.js";
 import { makeHomes } from "./homes.js";
 import { drawLatest, drawQueues } from "./now.js";
 import { Picture } from "./picture.js";
@@ -15,12 +14,11 @@ import { switches } from "./switches.js";
 import { table } from "./table.js";
 import { marketTiles } from "./tiles.js";
 import { energy, showTimes } from "./times.js";
-import { dateOf, moment, span } from "./zones.js";
+import { moment, span } from "./zones.js";
 
 const WORDS = { up: "Produced", upMatched: "Matched", down: "Needed", downMatched: "Matched", matched: "Matched" };
 const LATEST = 8;
 const LATEST_TRANSACTIONS = 12;
-
 
 /** The view: `element`, `title(context)`, and `load(context, signal)`, which shows the range and is done when it has. */
 export function makeMarketView() {
@@ -169,11 +167,4 @@ function noOrders({ market, range }) {
     `${kwh(totals.matched_wh)} kWh were matched at other times.`,
     link({ at: null }, "Go to the latest", { class: "button small" }),
   );
-}
-
-/** Where a bucket of the chart leads: a month's to its day, a week's to its day, a day's to its period. */
-function bucketHref(bucket, { market, range }) {
-  const date = dateOf(bucket.start, range.zone);
-  if (range.by !== "period") return range.view === "day" ? hrefOf({ show: "matches" }) : hrefOf({ view: "day", at: date });
-  return hrefOf({ show: `period-${Math.floor(Date.parse(bucket.start) / 1000 / market.period_length)}` });
 }

@@ -177,6 +177,21 @@ def test_a_home_has_its_numbers_its_neighbours_and_its_bill(quiet_site: Site, lo
     expect_energies(page, TODAY)
 
 
+def test_a_period_of_a_home_tells_what_that_home_did(quiet_site: Site, look: Look) -> None:
+    from playwright.sync_api import expect
+
+    page, _ = look(f"{quiet_site.url}/?home=4")
+    page.locator("#home-usage").get_by_role("button", name="Show as table").click()
+    page.locator("#home-usage tbody a").first.click()
+    drawer = page.get_by_role("dialog")
+    expect(drawer.get_by_role("heading", level=2)).to_have_text(re.compile("^Period .*, home 4$"))
+    expect(drawer.locator("table")).to_have_count(2)
+    matches, orders = drawer.locator("table").all()
+    assert set(matches.locator("tbody tr > :nth-child(4)").all_inner_texts()) == {"Home 4"}
+    expect(orders.locator("tbody tr")).to_have_count(1)
+    expect(orders.locator("tbody tr")).to_contain_text("0.700")
+
+
 def test_a_home_that_there_is_not_is_said_to_be_missing(quiet_site: Site, look: Look) -> None:
     page, _ = look(f"{quiet_site.url}/?home=77", may_fail=True)
     page.get_by_text("There is no such home").wait_for()
