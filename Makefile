@@ -23,8 +23,11 @@ ARGS ?=
 export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 RULES ?= 100000
 MINUTES ?= 5
-# Tests of processes, most of them on Ganache and anvil: they take long, and mostly wait.
-ON_NODES = tests/integration tests/faults tests/package/test_stopping.py
+# Tests of processes, most of them on Ganache and anvil: they take long, and mostly wait. With them
+# go others that take long and have hardly a reason to change.
+ON_NODES = tests/integration tests/faults tests/benchmarks/test_baselines.py \
+  $(addprefix tests/package/,test_stopping.py test_cli_serve.py test_cli_parties.py \
+  test_cli_secrets.py test_simulation.py)
 # Tests of the page, which open it in a browser.
 IN_BROWSER = tests/web/browser
 UV := $(shell command -v uv 2>/dev/null)

@@ -204,6 +204,10 @@ class View:
 def measure(place: Path, asked: int) -> list[View]:
     """Asks each view so often."""
     found = []
+    # As after a server has run for a while: else the disk of this machine is what is measured.
+    with place.open("rb") as file:
+        while file.read(2**24):
+            pass
     with _served(place) as ask, Progress(transient=True) as bar:
         market = "/api/markets/" + ask("/api/markets")[0]["markets"][0]["address"]
         views = _views(ask, market)
@@ -328,7 +332,7 @@ def markdown(found: Sequence[View], place: Path) -> str:
         "Written by `python -m benchmarks page`: `energy-chain serve` over a record in SQLite, one",
         f"request after the other, {len(found[0].milliseconds)} of each view, each of another day,",
         "home or page. Milliseconds from the request to the whole answer; the goal is a p95 under",
-        f"{GOAL_MS} ms for every view.",
+        f"{GOAL_MS} ms for every view. The file was read once before, so that it is in memory.",
         "",
         f"The record: {counts.orders:,} orders and {counts.matches:,} matches in {counts.events:,} "
         f"events, {place.stat().st_size / 2**30:.1f} GiB.",

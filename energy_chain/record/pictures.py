@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PRODUCED, NEEDED, MATCHED, GREY = "#e69f00", "#0072b2", "#009e73", "#777777"
 _MOST_HOMES = 40
+_MOST_PERIODS = 300
 _SETTINGS: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 10,
@@ -63,9 +64,13 @@ class Pictures:
         first, last = ranges.rounded(market, first, max(first, last))
         self._zone = zone
         self._as_of = f"{market.address}, as of block {market.cursor_block:,}"
-        of = ranges.hours if last - first <= _A_FEW_DAYS else ranges.days
         with record.reading() as connection:
-            self.buckets: Sequence[Bucket] = of(connection, market, first, last, zone)
+            self.buckets: Sequence[Bucket]
+            if market.period_length and last - first <= _MOST_PERIODS * market.period_length:
+                self.buckets = ranges.periods(connection, market, first, last)
+            else:
+                of = ranges.hours if last - first <= _A_FEW_DAYS else ranges.days
+                self.buckets = of(connection, market, first, last, zone)
             self.homes = ranges.by_meter(connection, market, first, last)
             self.total = ranges.total(connection, market, first, last)
         if self.total == Sum() or not self.homes:
@@ -144,6 +149,7 @@ class Pictures:
 
         of: Any = dates  # has no types
         locator = of.AutoDateLocator(tz=self._zone)
+        axes.set_xlim(_days(self.buckets[0].begin), _days(self.buckets[-1].end))
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(of.ConciseDateFormatter(locator, tz=self._zone))
         _without_signs(axes.yaxis)

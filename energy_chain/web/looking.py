@@ -164,7 +164,9 @@ def zone_of(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise Refused(
-            UNPROCESSABLE, "there is no such time zone", "give one such as Europe/Berlin"
+            UNPROCESSABLE,
+            f"there is no such time zone: {name[:60]!r}",
+            "give one such as Europe/Berlin",
         ) from None
 
 

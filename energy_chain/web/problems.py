@@ -17,6 +17,17 @@ from energy_chain.web.schemas import Problem
 NOT_MODIFIED, NOT_FOUND, UNPROCESSABLE, UNAVAILABLE = 304, 404, 422, 503
 RETRY_SECONDS = "5"
 
+_SHOWN = 60
+"""Characters of what was given that are repeated; it may be anything."""
+_TIME = "a time with an offset, such as 2026-06-21T00:00:00Z; a + is %2B in a URL"
+_FORMS = {
+    "from": _TIME,
+    "to": _TIME,
+    "month": "a month, such as 2026-06",
+    "address": "the address of a contract, 0x and 40 digits",
+    "hash": "the hash of a transaction, 0x and 64 digits",
+    "after": "what was `next` of the page before",
+}
 _REMEDIES = {
     404: "look at /openapi.json for what there is",
     405: "look at /openapi.json for the methods of each path",
@@ -74,10 +85,22 @@ async def _on_refused(_: Request, error: Exception) -> Response:
 
 async def _on_invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    # Never the input itself: it may be anything.
-    found = sorted({f"{each['loc'][-1]}: {each['msg']}"[:200] for each in error.errors()})
-    remedy = "correct it as /openapi.json describes it"
-    return _problem(UNPROCESSABLE, Problem(error="; ".join(found), remedy=remedy))
+    found = error.errors()
+    names = {str(each["loc"][-1]) for each in found}
+    forms = [f"{name}: give {form}" for name, form in _FORMS.items() if name in names]
+    remedy = "; ".join(forms) or "correct it as /openapi.json describes it"
+    told = "; ".join(sorted({_fault(each) for each in found}))
+    return _problem(UNPROCESSABLE, Problem(error=told, remedy=remedy))
+
+
+def _fault(fault: Any) -> str:
+    """What is wrong with a parameter, and the beginning of what was given."""
+    name, given = str(fault["loc"][-1])[:_SHOWN], fault.get("input")
+    if fault["type"] == "extra_forbidden":
+        return f"{name}: there is no such parameter here"
+    shown = f"{given[:_SHOWN]!r}: " if isinstance(given, str) else ""
+    said = "it has another form" if fault["type"] == "string_pattern_mismatch" else fault["msg"]
+    return f"{name}: {shown}{said}"
 
 
 async def _on_http(_: Request, error: Exception) -> Response:

@@ -486,8 +486,8 @@ class PeriodRow(Bucket):
     block: int
     time: Time
     transaction: str | None
-    expired_requests: Annotated[int, Field(description="Of the periods before.")]
-    expired_releases: int
+    expired_requests: Annotated[int, Field(description="Of the periods before, as it was opened.")]
+    expired_releases: Annotated[int, Field(description="Of the periods before, as it was opened.")]
 
 
 class PeriodsOut(_Out):

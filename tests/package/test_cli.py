@@ -571,7 +571,8 @@ def test_help_imports_nothing_heavy_and_mistakes_nothing_of_a_chain() -> None:
         "        names = sorted({name.split('.')[0] for name in sys.modules})\n"
         "        print(json.dumps([ended.code, names]))\n"
     )
-    helps = [[*name.split()[1:], "--help"] for name in COMMANDS]
+    # Whichever is asked for, the modules of all commands are imported.
+    helps = [["--help"], ["demo", "--help"], ["relay", "--help"], ["relay", "serve", "--help"]]
     mistakes = [
         ["demo", "--colour", "red"],
         ["demo", "--timezone", "nowhere"],

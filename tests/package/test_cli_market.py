@@ -54,6 +54,7 @@ ON_A_MARKET = {
     "watch": (),
     "audit": (),
     "record update": (),
+    "serve": ("--port", "0"),
 }
 ON_A_CHAIN = {"deploy": (), **ON_A_MARKET}
 
@@ -500,7 +501,7 @@ def test_every_command_with_a_market_is_tried() -> None:
     groups = "networks", "accounts", "meters", "data", "outbox"
     elsewhere = {name for name in needing if name.split()[0] in groups}
     elsewhere |= {"relay post", "relay status"}
-    elsewhere |= {"record show", "record bill", "record export", "verify-bill"}
+    elsewhere |= {"record show", "record bill", "record export", "verify-bill", "plot"}
     assert needing - elsewhere == set(ON_A_CHAIN)
 
 

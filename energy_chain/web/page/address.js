@@ -27,7 +27,8 @@ export function hrefOf(changes) {
   if (said.market) parts.set("market", said.market);
   if (said.view !== "day") parts.set("view", said.view);
   if (said.at) parts.set("at", said.at);
-  if (said.zone && said.zone !== here) parts.set("zone", said.zone);
+  // A date is one of a zone: whoever is sent the address may live in another.
+  if (said.zone && (said.at || said.zone !== here)) parts.set("zone", said.zone);
   if (said.home) parts.set("home", said.home);
   if (said.show) parts.set("show", said.show);
   return `?${parts}`;

@@ -105,7 +105,8 @@ function unanswered(error) {
 function show(signal) {
   const address = read();
   const date = address.at ?? latestDate(market, address.zone);
-  const range = rangeOf(address.view, date, address.zone, market.period_length);
+  const recorded = { from: Date.parse(market.began), to: Date.parse(market.as_of.time ?? market.began) };
+  const range = rangeOf(address.view, date, address.zone, market.period_length, recorded);
   context = { address, market, range, path: (rest) => `markets/${market.address}/${rest}` };
   const view = views[address.home ? "home" : "market"];
   heading.textContent = view.title(context);

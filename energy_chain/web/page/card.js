@@ -51,6 +51,12 @@ export class Card {
   }
 }
 
+/** Keeps what cards show of one context from standing under the heading of another that cannot be loaded. */
+export function forgetOthers(cards, before, now) {
+  const of = ({ market, range, address }) => [market.address, range.title, range.zone, address.home].join();
+  if (before && of(before) !== of(now)) for (const card of Object.values(cards)) card.empty = true;
+}
+
 /** Grey lines where something is about to be. */
 export function skeleton(lines = 4) {
   return h(

@@ -6,7 +6,7 @@ import { button, copyButton, h, replace } from "./dom.js";
 import { count, counted, exactKwh, wei } from "./format.js";
 import { homeLink, link, transactionLink } from "./links.js";
 import { asked } from "./ranges.js";
-import { matchColumns, orderColumns, transactionColumns } from "./rows.js";
+import { kindColumn, matchColumns, orderColumns, transactionColumns } from "./rows.js";
 import { table } from "./table.js";
 import { moment, span } from "./zones.js";
 
@@ -189,7 +189,7 @@ async function period({ address: { home: meter }, path, range: { zone } }, numbe
     get(path(`periods/${number}`), {}, signal),
     rowsIn(path("matches"), "matches", { period: number, meter, order: "latest", limit: PAGE }, matchColumns(zone), "Matches of the period", signal),
   ]);
-  const orders = await rowsIn(path("orders"), "orders", { period: number, meter, limit: PAGE }, orderColumns(zone), "Orders of the period", signal);
+  const orders = await rowsIn(path("orders"), "orders", { period: number, meter, limit: PAGE }, [kindColumn, ...orderColumns(zone)], "Orders of the period", signal);
   return [
     h("p", { class: "lead" }, `${moment(one.start, zone)} to ${span(one.start, one.end, zone).split("–")[1]}`),
     meter ? null : facts(

@@ -1,13 +1,13 @@
 // A home by itself: what it did, with whom, and its bill.
 import { get } from "./api.js";
-import { Card, nothing } from "./card.js";
+import { Card, forgetOthers, nothing } from "./card.js";
 import { command } from "./detail.js";
 import { copyButton, h, replace } from "./dom.js";
 import { counted, exactKwh } from "./format.js";
 import { bucketHref, homeLink, link } from "./links.js";
 import { Picture } from "./picture.js";
 import { asked, rangeOf } from "./ranges.js";
-import { orderColumns } from "./rows.js";
+import { kindColumn, orderColumns } from "./rows.js";
 import { table } from "./table.js";
 import { homeTiles } from "./tiles.js";
 import { energy, showTimes } from "./times.js";
@@ -143,6 +143,7 @@ export function makeHomeView() {
             totals.pending_offered_wh ? line("waiting to be matched", totals.pending_offered_wh, "requests") : null,
           ),
         ),
+        (totals.pending_needed_wh || totals.pending_offered_wh) && h("p", { class: "soft" }, "On the bill, what still waits is the grid's until it is matched."),
         h(
           "p",
           { class: "links-row" },
@@ -163,7 +164,7 @@ export function makeHomeView() {
         replace(
           body,
           orders.length
-            ? table([{ name: "kind", text: "Kind", cell: (row) => row.kind }, ...orderColumns(range.zone, false)], orders, { caption: "The latest orders of this home" })
+            ? table([kindColumn, ...orderColumns(range.zone, false)], orders, { caption: "The latest orders of this home" })
             : nothing("No orders yet", `Nothing was posted for this home so far: ${counted(0, "request")}, ${counted(0, "release")}.`),
         ),
       loadOrders,
@@ -174,6 +175,7 @@ export function makeHomeView() {
     element,
     title: ({ address }) => `Home ${address.home}`,
     load(newContext, newSignal) {
+      forgetOthers(cards, context, newContext);
       context = newContext;
       signal = newSignal;
       return Promise.all([loadAbout(), loadUsage(), loadPartners(), loadBill(), loadOrders()]);

@@ -1,6 +1,6 @@
 // The neighbourhood: its numbers, its flows, its homes, and what happens now.
 import { all, get } from "./api.js";
-import { Card, nothing } from "./card.js";
+import { Card, forgetOthers, nothing } from "./card.js";
 import { h, replace } from "./dom.js";
 import { exactKwh, kwh } from "./format.js";
 import { drawFlow, flowRows } from "./flow_chart.js";
@@ -24,13 +24,14 @@ const LATEST_TRANSACTIONS = 12;
 export function makeMarketView() {
   let context = null;
   let signal = null;
-  let whole = false;
+  /** Whether the flows of the whole range were chosen; null until somebody chooses. */
+  let chosen = null;
   let seen = null;
   const homes = makeHomes();
   const flowPicture = new Picture("the flows");
   const usagePicture = new Picture("the energies over time");
   const spanOf = switches("flow-of", "Flows of", [["now", "Now"], ["range", "Day"]], (value) => {
-    whole = value === "range";
+    chosen = value === "range";
     loadFlow();
   });
   spanOf.choose("now");
@@ -73,9 +74,17 @@ export function makeMarketView() {
   function loadFlow() {
     const { path, range } = context;
     const top = innerWidth < 700 ? 6 : 12;
-    const params = whole ? { ...asked(range), top } : { top };
-    const chosen = whole;
-    return cards.flow.show(get(path("flow"), params, signal), (body, flow) => drawFlows(body, flow, chosen), loadFlow);
+    const ask = async (ofRange) => ({ ofRange, flow: await get(path("flow"), ofRange ? { ...asked(range), top } : { top }, signal) });
+    // In a period in which nothing is matched yet nobody supplies anybody: the whole range tells more.
+    const flows = ask(chosen ?? false).then((first) => (chosen === null && isOnlyWaiting(first.flow) ? ask(true) : first));
+    return cards.flow.show(
+      flows,
+      (body, { flow, ofRange }) => {
+        spanOf.choose(ofRange ? "range" : "now");
+        drawFlows(body, flow, ofRange);
+      },
+      loadFlow,
+    );
   }
 
   function drawFlows(body, flow, ofRange) {
@@ -148,6 +157,7 @@ export function makeMarketView() {
     element,
     title: () => "The neighbourhood",
     load(newContext, newSignal) {
+      forgetOthers(cards, context, newContext);
       if (context && context.market.address !== newContext.market.address) seen = null;
       context = newContext;
       signal = newSignal;
@@ -155,6 +165,10 @@ export function makeMarketView() {
       return Promise.all([loadTotals(), loadFlow(), loadNow(), loadHomes(), loadTransactions()]);
     },
   };
+}
+
+function isOnlyWaiting({ producers, consumers, matched_wh: matched }) {
+  return producers.length + consumers.length > 0 && !matched;
 }
 
 function noOrders({ market, range }) {

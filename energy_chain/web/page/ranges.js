@@ -1,23 +1,26 @@
 // The days, weeks and months that the picker offers.
 import { addDays, addMonths, dateOf, sayDate, sayDates, startOf } from "./zones.js";
 
+const MOST_BARS = 300;
 export const VIEWS = ["day", "week", "month"];
 
 /**
  * The day, week or month around a date: its first date, the one after its last, the instants at
- * which these begin, what its buckets are (`by`), and its name.
+ * which these begin, what its buckets are (`by`), and its name. `recorded` is from when to when
+ * there is anything.
  */
-export function rangeOf(view, date, zone, periodLength) {
+export function rangeOf(view, date, zone, periodLength, recorded = null) {
   const first = firstOf(view, date);
   const next = view === "day" ? addDays(first, 1) : view === "week" ? addDays(first, 7) : addMonths(first, 1);
+  const [from, to] = [startOf(first, zone), startOf(next, zone)];
   return {
     view,
     first,
     next,
     zone,
-    from: startOf(first, zone),
-    to: startOf(next, zone),
-    by: bucketsOf(view, periodLength),
+    from,
+    to,
+    by: bucketsOf(view, periodLength, recorded ? Math.min(to, recorded.to) - Math.max(from, recorded.from) : to - from),
     title: titleOf(view, first, next),
   };
 }
@@ -29,10 +32,10 @@ function firstOf(view, date) {
   return addDays(date, -((weekday + 6) % 7));
 }
 
-function bucketsOf(view, periodLength) {
+function bucketsOf(view, periodLength, milliseconds) {
   if (view === "month") return "day";
   // More bars than pixels would say nothing.
-  return view === "day" && periodLength >= 300 ? "period" : "hour";
+  return view === "day" && periodLength > 0 && milliseconds / 1000 / periodLength <= MOST_BARS ? "period" : "hour";
 }
 
 function titleOf(view, first, next) {

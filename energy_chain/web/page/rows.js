@@ -8,6 +8,9 @@ const when = (row, zone) => h("time", { datetime: row.time }, moment(row.time, z
 const period = (row, zone) =>
   row.period ? periodLink(row.period, row.period_start ? clock(row.period_start, zone) : count(row.period)) : "–";
 
+/** The column that tells requests from releases. */
+export const kindColumn = { name: "kind", text: "Kind", cell: (row) => row.kind };
+
 /** Columns of orders. */
 export function orderColumns(zone, withHome = true) {
   return [

@@ -118,7 +118,7 @@ export function drawUsage(place, width, { buckets, range, words, picked }) {
       const bucket = under(event);
       if (bucket) picked(bucket);
     });
-  replace(place, key(words, lengthOf(buckets[Math.floor(buckets.length / 2)])), svg.node(), tip);
+  replace(place, key(words, range.by === "period" ? lengthOf(buckets[0]) : range.by), svg.node(), tip);
 }
 
 function kwhTick(wh, most) {
@@ -157,10 +157,8 @@ function tipOf(bucket, words, range) {
 /** How long a bucket is, in words. */
 function lengthOf({ start, end }) {
   const minutes = Math.round((Date.parse(end) - Date.parse(start)) / 60_000);
-  if (minutes === 60) return "hour";
-  if (minutes % 60) return counted(minutes, "minute");
-  // A day has 23 to 25 hours.
-  return minutes < 23 * 60 ? counted(minutes / 60, "hour") : "day";
+  if (minutes % 60) return minutes === 1 ? "minute" : counted(minutes, "minute");
+  return minutes === 60 ? "hour" : counted(minutes / 60, "hour");
 }
 
 function key(words, length) {
