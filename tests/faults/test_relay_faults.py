@@ -22,14 +22,14 @@ from tests.faults.nodes import FaultyNode
 from tests.faults.proxy import Kind, Proxy
 
 DAY = 86_400
-AT_ONCE = 10
+AT_ONCE = 15
 READ_KINDS = [kind for kind in KINDS if kind.methods is None or kind.methods & CHAIN]
 
 
 def answers(kind: Kind, number: int, node: FaultyNode, market: ContractLedger, file: Path) -> str:
     """What a relay says of an order during a fault."""
     with Proxy(node.url) as proxy:
-        sender = sender_at(proxy.url, AGGREGATOR, total_timeout=0.8, call_timeout=0.5)
+        sender = sender_at(proxy.url, AGGREGATOR)
         here = ContractLedger(sender, market.address, AGGREGATOR, market.first_block)
         relay = Relay(here, file)
         try:
