@@ -116,6 +116,7 @@ def check(
     """
     told: dict[str, dict[Order, str]] = {"intended": {}, "accepted": {}, "late": {}}
     sent: set[str] = set()
+    periods: dict[str, int] = {}
     faults: list[str] = []
     for record in journal:
         match record["what"]:
@@ -123,13 +124,14 @@ def check(
                 told[what].setdefault(order_of(dict(record)), record["by"])
             case "sent":
                 sent.update(record["transactions"])
+                periods |= record.get("periods", {})
             case "fault found":
                 faults.append(f"{record['by']}: {record['why']}")
     on_chain = Counter(each.order for each in posted)
     verdict = Verdict(
         [
             *_of_accepted(told["accepted"], told["late"], on_chain),
-            *_of_posted(told["intended"], posted, on_chain, sent),
+            *_of_posted(told["intended"], posted, on_chain, sent, periods),
             *_of_energy(audit, posted),
             *faults,
         ]
@@ -164,6 +166,7 @@ def _of_posted(
     posted: Sequence[Posted],
     on_chain: Counter[Order],
     sent: set[str],
+    periods: Mapping[str, int],
 ) -> Iterator[str]:
     for order in on_chain:
         if order not in intended:
@@ -174,7 +177,10 @@ def _of_posted(
         if each.transaction not in sent and order in intended:
             yield f"stranger: no outbox knows transaction {each.transaction} of {order}"
         if order.way in ONE_A_PERIOD:
-            of_period[order.way, order.kind, order.meter, each.period].add(order)
+            # An unsigned order names no period on chain: sent with the last block of its period, it
+            # may be mined with the first of the next one. Its outbox knows which it was for.
+            period = periods.get(each.transaction, each.period)
+            of_period[order.way, order.kind, order.meter, period].add(order)
     for (*_, period), orders in of_period.items():
         if len(orders) > 1:
             told = " and ".join(map(str, sorted(orders)))

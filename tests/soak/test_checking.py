@@ -70,6 +70,21 @@ def test_who_was_killed_may_be_told_twice(journal: Journal) -> None:
     assert verdict.tallies[Way.SINGLE].accepted == 1
 
 
+def test_an_order_is_of_the_period_that_it_was_sent_for(journal: Journal) -> None:
+    """Also where the first block of the next period has it, in which another one is posted."""
+    following = Order(Way.SINGLE, "request", ROOF, 1_002)
+    journal.order("intended", following, "somebody")
+    posted = *CHAIN, on_chain(following)
+    hashes = [on_chain(SINGLE).transaction, on_chain(following).transaction]
+    journal.note(
+        "sent", by="machine", transactions=hashes, periods=dict(zip(hashes, (6, 7), strict=True))
+    )
+    assert not verdict_of(journal, *posted).violations
+    journal.note("sent", by="machine", transactions=[], periods={hashes[0]: 7})
+    [found] = verdict_of(journal, *posted).violations
+    assert found.startswith("doubled: two orders for one period, 7")
+
+
 @pytest.mark.parametrize("lost", CHAIN)
 def test_an_accepted_order_that_is_not_on_chain_is_lost(journal: Journal, lost: Posted) -> None:
     [found] = verdict_of(journal, *(each for each in CHAIN if each != lost)).violations

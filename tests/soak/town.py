@@ -237,7 +237,14 @@ class Town:
             entries = place.outbox()
             sent = {attempt.hash for entry in entries for attempt in entry.attempts}
             sent |= {entry.transaction for entry in entries if entry.transaction}
-            self.journal.note("sent", by=name, transactions=sorted(sent))
+            periods = {
+                each: entry.expires // PERIOD - 1
+                for entry in entries
+                if entry.expires and _single(entry)
+                for each in (entry.transaction, *(attempt.hash for attempt in entry.attempts))
+                if each
+            }
+            self.journal.note("sent", by=name, transactions=sorted(sent), periods=periods)
             mined = (entry for entry in entries if entry.state in (State.MINED, State.SETTLED))
             effective = {order for entry in mined if (order := _single(entry))}
             if name == HOMES_AT and not effective:
