@@ -31,6 +31,9 @@ from energy_chain.record.sums import (
 )
 from energy_chain.record.tables import meters, sums
 
+_LONG_AFTER = 2**40
+"""A Unix time that no block has."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sum:
@@ -112,6 +115,11 @@ def total(connection: Connection, market: MarketRow, begin: int, end: int) -> Su
     """What all meters did in a range."""
     of_all = [_kept(market, piece, sums.c.meter == ALL_METERS) for piece in _pieces(begin, end)]
     return next(iter(_added(connection, of_all).values()), Sum())
+
+
+def everything(connection: Connection, market: MarketRow) -> Sum:
+    """What all meters ever did."""
+    return total(connection, market, 0, _LONG_AFTER)
 
 
 def by_meter(

@@ -26,7 +26,6 @@ MOST_WAITING = 256
 """Events that wait for a listener; one that takes none is let go, and comes again by itself."""
 HEARTBEAT_SECONDS = 15.0
 LOOK_SECONDS = 0.5
-_LONG_AFTER = 2**40
 
 
 @dataclass(eq=False)
@@ -147,7 +146,7 @@ class Watch:
         """Looks once."""
         with self._record.reading() as connection:
             found = [
-                (market, ranges.total(connection, market, 0, _LONG_AFTER))
+                (market, ranges.everything(connection, market))
                 for market in market_rows(connection)
                 if self._seen.get(market.id, (None, None))[0] != market
             ]

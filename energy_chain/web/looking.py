@@ -14,13 +14,13 @@ from sqlalchemy import Connection, func, select
 
 from energy_chain.record import ranges
 from energy_chain.record.identity import MarketRow
-from energy_chain.record.lists import Asked
+from energy_chain.record.lists import Asked, Key
 from energy_chain.record.store import Record, market_rows
 from energy_chain.record.sums import unit
 from energy_chain.record.tables import blocks
 from energy_chain.signing import Kind
 from energy_chain.web.problems import NOT_FOUND, UNPROCESSABLE, NotModified, Refused
-from energy_chain.web.schemas import ADDRESS, AsOf, List, Range, Span
+from energy_chain.web.schemas import ADDRESS, AsOf, List, Ordered, Range, Span
 from energy_chain.web.state import State
 from energy_chain.web.times import iso, unix
 
@@ -69,11 +69,16 @@ class Look:
         return first, last
 
     def rows(
-        self, asked: List, latest: bool = True, meter: int | None = None, kind: Kind | None = None
+        self, asked: Ordered, parts: int, meter: int | None = None, kind: Kind | None = None
     ) -> Asked:
-        """The rows that were asked for, and one more, which tells whether that is all."""
+        """The rows that were asked for, and one more, which tells whether that is all.
+
+        Raises:
+            Refused: `after` is no key of so many parts, or a time is none.
+        """
         begin, end = (None if each is None else moment(each) for each in (asked.from_, asked.to))
-        return Asked(asked.limit + 1, asked.key, latest, begin, end, meter, kind)
+        latest = asked.order == "latest"
+        return Asked(asked.limit + 1, key_of(asked, parts), latest, begin, end, meter, kind)
 
 
 @contextmanager
@@ -168,6 +173,18 @@ def zone_of(name: str) -> ZoneInfo:
             f"there is no such time zone: {name[:60]!r}",
             "give one such as Europe/Berlin",
         ) from None
+
+
+def key_of(asked: List, parts: int) -> Key | None:
+    """Behind which row a page begins; None at the first.
+
+    Raises:
+        Refused: it is no key of so many parts, as the rows of this list have.
+    """
+    key = asked.key
+    if key is not None and len(key) != parts:
+        raise Refused(UNPROCESSABLE, "after is of another list", "give the next of this one")
+    return key
 
 
 def next_of(rows: Sequence[Any], limit: int, *key: str) -> str | None:

@@ -23,7 +23,7 @@ from energy_chain.record.tables import blocks
 from energy_chain.record.tables import meters as meters_table
 from energy_chain.signing import Kind
 from energy_chain.web import answers
-from energy_chain.web.looking import AddressPath, Look, look, span, zone_of
+from energy_chain.web.looking import AddressPath, Look, key_of, look, span, zone_of
 from energy_chain.web.markets import series_of
 from energy_chain.web.problems import NOT_FOUND, UNPROCESSABLE, Refused, refused, said
 from energy_chain.web.schemas import (
@@ -56,9 +56,7 @@ def list_meters(
 ) -> MetersOut:
     """List the meters, and what each did in a range."""
     with look(request, response, address) as here:
-        key = asked.key
-        if key is not None and len(key) != 1:
-            raise _no_key()
+        key = key_of(asked, 1)
         begin, end = here.range(asked)
         known = meters_standing(here.connection, here.market)
         wanted = [meter for number, meter in known.items() if key is None or number > key[0]]
@@ -267,7 +265,3 @@ def _totals(
     did = ranges.by_meter(here.connection, here.market, begin, end, number).get(number, Sum())
     pending = answers.Pending(here.market, waiting, begin, end)
     return MeterSums(**answers.meter_sums(here.market, did, pending.of(number)))
-
-
-def _no_key() -> Refused:
-    return Refused(UNPROCESSABLE, "after is of another list", "give the next of this one")

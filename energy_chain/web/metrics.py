@@ -14,14 +14,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from energy_chain.record import ranges
 from energy_chain.record.standing import meters_standing, queues
 from energy_chain.record.store import Record, market_rows
+from energy_chain.record.sums import GWEI
 from energy_chain.signing import Kind
 from energy_chain.web.live import Hub
 from energy_chain.web.state import State
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 """Bounds of the histogram of answers."""
-_LONG_AFTER = 2**40
-GWEI_OF_WEI = 10**9
 
 
 class Metrics:
@@ -89,7 +88,7 @@ class _AsItIs(Collector):
         with self._record.reading() as connection:
             for market in market_rows(connection):
                 of = [market.address]
-                whole = ranges.total(connection, market, 0, _LONG_AFTER)
+                whole = ranges.everything(connection, market)
                 standing = self._state.of(market.address)
                 told: dict[str, float] = {
                     "block": market.cursor_block,
@@ -100,7 +99,7 @@ class _AsItIs(Collector):
                     "drawn_wh": whole.drawn,
                     "transactions": whole.transactions,
                     "gas": whole.gas,
-                    "cost_gwei": whole.cost / GWEI_OF_WEI,
+                    "cost_gwei": whole.cost / GWEI,
                 }
                 if standing.node.reachable is not None:
                     told["node_reachable"] = standing.node.reachable

@@ -15,7 +15,7 @@ from energy_chain.record.standing import meters_standing
 from energy_chain.signing import Kind
 from energy_chain.web import answers
 from energy_chain.web.looking import AddressPath, Look, look, next_of
-from energy_chain.web.problems import NOT_FOUND, UNPROCESSABLE, Refused, said
+from energy_chain.web.problems import NOT_FOUND, Refused, said
 from energy_chain.web.schemas import (
     HASH,
     LARGEST,
@@ -47,8 +47,7 @@ def list_orders(
     """List orders, the latest period first; in a period the releases, then the requests."""
     with look(request, response, address) as here:
         kind = None if asked.kind is None else Kind[asked.kind.upper()]
-        wanted = here.rows(asked, asked.order == "latest", asked.meter, kind)
-        wanted = _keyed(_of_period(here, wanted, asked.period), 3)
+        wanted = _of_period(here, here.rows(asked, 3, asked.meter, kind), asked.period)
         rows = lists.orders_page(here.connection, here.market, wanted)
         return OrdersOut(
             orders=[answers.order(here.market, row) for row in rows[: asked.limit]],
@@ -66,8 +65,7 @@ def list_matches(
 ) -> MatchesOut:
     """List matches, the latest first."""
     with look(request, response, address) as here:
-        wanted = here.rows(asked, asked.order == "latest", asked.meter)
-        wanted = _keyed(_of_period(here, wanted, asked.period), 2)
+        wanted = _of_period(here, here.rows(asked, 2, asked.meter), asked.period)
         rows = lists.matches_page(here.connection, here.market, wanted)
         return MatchesOut(
             matches=[answers.match(here.market, row) for row in rows[: asked.limit]],
@@ -114,7 +112,7 @@ def list_transactions(
 ) -> TransactionsOut:
     """List transactions, the latest first."""
     with look(request, response, address) as here:
-        wanted = _keyed(here.rows(asked, asked.order == "latest"), 2)
+        wanted = here.rows(asked, 2)
         rows = lists.transactions_page(here.connection, here.market, wanted)
         return TransactionsOut(
             transactions=_transactions(here, rows[: asked.limit]),
@@ -151,7 +149,7 @@ def list_periods(
 ) -> PeriodsOut:
     """List the delivery periods that somebody's call opened, the latest first."""
     with look(request, response, address) as here:
-        wanted = _keyed(here.rows(asked, asked.order == "latest"), 1)
+        wanted = here.rows(asked, 1)
         rows = lists.periods_page(here.connection, here.market, wanted)
         return PeriodsOut(
             periods=_periods(here, rows[: asked.limit]),
@@ -210,12 +208,6 @@ def _of_period(here: Look, asked: Asked, period: int | None) -> Asked:
         begin=max(begin, asked.begin or 0),
         end=end if asked.end is None else min(end, asked.end),
     )
-
-
-def _keyed(asked: Asked, parts: int) -> Asked:
-    if asked.after is not None and len(asked.after) != parts:
-        raise Refused(UNPROCESSABLE, "after is of another list", "give the next of this one")
-    return asked
 
 
 def _none(what: str) -> Refused:
